@@ -1,0 +1,203 @@
+"""What a run is made of: one frozen value that says everything, printed, hashed and saved with the run.
+
+A recipe (``heed.recipes``) is a function that returns a :class:`RunConfig`. ``--set section.name=value`` changes one
+field; types are checked, and an unknown name is refused with the nearest one. Nothing is read from anywhere else.
+
+Three words for batches, the same everywhere: *prompts per round* are what PPO samples before it updates; a
+*minibatch* is what one optimizer step sees; a *microbatch* is what fits through the model at once and never changes
+a result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from heed.errors import ConfigError, nearest
+from heed.records import content_id
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Coefficient = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and a name it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ModelConfig(Settings):
+    """A small language model from nothing. Ignored when ``base`` names an existing one."""
+
+    architecture: Literal["llama", "qwen3", "gpt2", "gpt_neox"] = "llama"
+    hidden_size: Positive = 64
+    num_layers: Positive = 2
+    num_heads: Positive = 4
+    context: Positive = 128
+    """Longest sequence in tokens, prompt and answer together."""
+    vocab_size: Positive = 2048
+
+
+class PretrainConfig(Settings):
+    """Next-token prediction on plain text."""
+
+    tokens: Positive = 6_000_000
+    """Tokens seen in all; the text is repeated or cut to that length."""
+    learning_rate: Rate = 3e-3
+    minibatch: Positive = 8
+    """Rows of ``model.context`` tokens in one optimizer step."""
+
+
+class SFTConfig(Settings):
+    """Supervised fine-tuning on demonstrations."""
+
+    epochs: Positive = 8
+    learning_rate: Rate = 1e-3
+    minibatch: Positive = 16
+    """Demonstrations in one optimizer step."""
+    pretraining_coef: Coefficient = 0.3
+    """Weight of the pretraining loss mixed into every step (InstructGPT mixes 10 % into PPO's starting point)."""
+
+
+class RewardConfig(Settings):
+    """Reward modelling: all pairs of a prompt are one batch element (InstructGPT Equation 1)."""
+
+    epochs: Positive = 1
+    learning_rate: Rate = 1e-3
+    minibatch: Positive = 16
+    """Prompts, each with all its K answers, in one optimizer step."""
+
+
+class PPOConfig(Settings):
+    """PPO against a Scorer with a per-token KL penalty and a pretraining-gradient mix (InstructGPT Equation 2)."""
+
+    iterations: Positive = 60
+    prompts_per_round: Positive = 128
+    minibatch: Positive = 64
+    """Episodes in one optimizer step."""
+    epochs: Positive = 1
+    """Passes over each round's episodes."""
+    learning_rate: Rate = 4e-4
+    value_learning_rate: Rate = 1e-3
+    kl_coef: Coefficient = 0.2
+    kl_target: Rate | None = None
+    """Nats per episode. When set, ``kl_coef`` is where an adaptive coefficient starts from."""
+    ptx_coef: Coefficient | Literal["auto"] = 1.0
+    """Weight of the pretraining loss: 0 is plain PPO, "auto" sets it once by the ratio of the gradient norms."""
+    clip_range: Rate = 0.2
+    gae_lambda: Share = 0.95
+    temperature: Rate = 1.0
+    max_new_tokens: Positive = 48
+    missing_eos_penalty: Coefficient = 1.0
+    """Taken from the score of an answer that does not end by itself."""
+
+
+class LabelingConfig(Settings):
+    """How much feedback is collected, and from whom."""
+
+    num_demonstrations: Positive = 4000
+    num_ranked_prompts: Positive = 10_000
+    """Prompts whose answers are ranked, over all rounds."""
+    answers_per_prompt: Annotated[int, Field(ge=2, le=9)] = 4
+    """K of the answer group."""
+
+
+class EvaluationConfig(Settings):
+    """How the models are measured."""
+
+    num_prompts: Positive = 700
+
+
+class RunConfig(Settings):
+    """One run of the loop, whole."""
+
+    recipe: str = "sandbox"
+    seed: Count = 0
+    rounds: Positive = 1
+    base: str | None = None
+    """Directory or hub name of a causal language model to start from, instead of pretraining one."""
+    data: str | None = None
+    """Directory of the real data that ``heed run real`` reads."""
+    microbatch: Positive = 64
+    """Sequences that go through a model at once. It bounds memory and never changes a result."""
+    model: ModelConfig = ModelConfig()
+    pretrain: PretrainConfig = PretrainConfig()
+    labeling: LabelingConfig = LabelingConfig()
+    sft: SFTConfig = SFTConfig()
+    reward: RewardConfig = RewardConfig()
+    ppo: PPOConfig = PPOConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def config_hash(config: Settings) -> str:
+    """Sixteen hexadecimal digits: equal for equal settings."""
+    return content_id(config.model_dump(mode="json"))
+
+
+def flatten(config: Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting as ``("ppo.kl_coef", 0.2)``, in the order of definition."""
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, Settings):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def override(config: S, assignments: Sequence[str]) -> S:
+    """``config`` with some settings replaced, each given as ``"section.name=value"``; the types are checked.
+
+    Raises:
+        ConfigError: an unknown name (the nearest one is suggested), no ``=``, or a value of the wrong kind.
+    """
+    data = config.model_dump()
+    known = [name for name, _ in flatten(config)]
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        name = name.strip()
+        if not equals:
+            raise ConfigError(f"--set {assignment}: expected NAME=VALUE, such as ppo.kl_coef=0.05")
+        if name not in known:
+            raise ConfigError(f"--set {assignment}: there is no setting {name!r}.{nearest(name, known)}")
+        *sections, last = name.split(".")
+        target = data
+        for section in sections:
+            target = target[section]
+        target[last] = _parse(text.strip())
+    return parse(type(config), data, where="--set")
+
+
+def parse(kind: type[S], data: object, where: str) -> S:
+    """Build ``kind`` from plain data, as read from JSON.
+
+    Raises:
+        ConfigError: one line for each wrong field: where, which name, what was given, what was expected.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_sentence(kind, detail, where) for detail in error.errors())) from error
+
+
+def _parse(text: str) -> Any:
+    """A value typed on a command line: JSON where it is JSON (numbers, true, null), else the string itself."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return {"none": None, "true": True, "false": False}.get(text.lower(), text)
+
+
+def _sentence(kind: type[Settings], detail: Any, where: str) -> str:
+    name = ".".join(str(part) for part in detail["loc"] if not str(part).startswith(("constrained", "literal", "float")))
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: there is no setting {name!r}.{nearest(name, [known for known, _ in flatten(kind())])}"
+    return f"{where}: {name} is {detail['input']!r}: {detail['msg'].lower()}"
