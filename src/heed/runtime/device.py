@@ -1,0 +1,83 @@
+"""Where tensors live and how many processes there are: one value, made once at the start and passed to everything."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from heed.errors import ConfigError, nearest
+
+DTypeName = Literal["float32", "bfloat16", "float16"]
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The machine as a learner sees it."""
+
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    """What the forward pass computes in; weights and optimizer stay in float32."""
+    microbatch: int = 64
+    """Sequences that go through a model at once. It bounds memory and never changes a result."""
+    rank: int = 0
+    world_size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """True in the one process that writes files and draws progress."""
+        return self.rank == 0
+
+
+def start_runtime(
+    device: str = "auto", dtype: str = "float32", microbatch: int = 64, threads: int | None = None
+) -> Runtime:
+    """Look at the machine once.
+
+    Args:
+        device: ``"auto"`` takes a CUDA device when there is one, else the CPU; or ``"cpu"``, ``"cuda"``, ``"mps"``,
+            with an index if wanted (``"cuda:1"``).
+        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        microbatch: sequences that go through a model at once.
+        threads: CPU threads for one operation; None leaves PyTorch's own choice (``OMP_NUM_THREADS``, else the cores).
+
+    ``RANK``, ``LOCAL_RANK`` and ``WORLD_SIZE`` are read from the environment, as ``torchrun`` sets them.
+
+    Raises:
+        ConfigError: an unknown or absent device, an unknown dtype, or a number below 1.
+    """
+    if dtype not in _DTYPES:
+        raise ConfigError(f"dtype is {dtype!r}, expected one of {', '.join(_DTYPES)}.{nearest(dtype, _DTYPES)}")
+    if microbatch < 1:
+        raise ConfigError(f"microbatch is {microbatch}, expected at least 1")
+    if threads is not None:
+        if threads < 1:
+            raise ConfigError(f"threads is {threads}, expected at least 1")
+        torch.set_num_threads(threads)
+    return Runtime(
+        device=_device(device),
+        dtype=_DTYPES[dtype],
+        microbatch=microbatch,
+        rank=int(os.environ.get("RANK", "0")),
+        world_size=int(os.environ.get("WORLD_SIZE", "1")),
+    )
+
+
+def _device(name: str) -> torch.device:
+    kind = name.partition(":")[0]
+    if kind not in _DEVICES:
+        raise ConfigError(f"device is {name!r}, expected one of {', '.join(_DEVICES)}.{nearest(kind, _DEVICES)}")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device is {name!r}, but PyTorch sees no CUDA device here; use device=auto or device=cpu")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError(f"device is {name!r}, but PyTorch sees no MPS device here; use device=auto or device=cpu")
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return torch.device(name)
