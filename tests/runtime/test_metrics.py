@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,8 @@ def test_tensorboard_reads_back_what_was_logged(tmp_path: Path) -> None:
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(3, 1.25)]
 
 
-def test_peak_memory_is_in_mebibytes() -> None:
-    before = peak_rss_mib()
-    block = bytearray(64 * 2**20)
-    assert before > 5
-    assert peak_rss_mib() >= 64
-    assert len(block) == 2**26
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here to compare with")
+def test_peak_memory_is_what_the_system_says() -> None:
+    status = Path("/proc/self/status").read_text()
+    mebibytes = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+    assert peak_rss_mib() == pytest.approx(mebibytes, rel=0.1)
