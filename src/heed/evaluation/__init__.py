@@ -1,0 +1,1 @@
+"""Measuring a model that follows instructions: by preference, by rates, by what it cost."""

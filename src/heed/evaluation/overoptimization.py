@@ -1,0 +1,182 @@
+"""Over-optimisation: how the true preference falls away from the score that is being optimised.
+
+Best-of-n and PPO both climb a reward model; each step away from where they started costs KL. The reward model's own
+score keeps rising; the true preference rises, then falls. Source: Gao, Schulman and Hilton 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, log, sqrt
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaln
+
+from heed.records import Prompt
+from heed.roles import Decoding, Sampler, Scorer
+from heed.stats import Array, Estimate, bootstrap_mean, outcomes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One stop on the way away from the starting policy."""
+
+    run: str
+    """``"best_of_n"``, or the name of a PPO run."""
+    at: int
+    """n of best-of-n, or PPO's iteration."""
+    kl: float
+    """Nats per answer, from the starting policy."""
+    reward: float
+    """Mean score of the reward model that is optimised."""
+    gold: float
+    """Mean score of the true preference, or of the second reward model where there is none."""
+
+    def as_json(self) -> dict[str, str | int | float]:
+        """All fields by name."""
+        return {"run": self.run, "at": self.at, "kl": self.kl, "reward": self.reward, "gold": self.gold}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Gold gained over the start as a function of d = sqrt(KL), fitted."""
+
+    form: Literal["best_of_n", "rl"]
+    alpha: float
+    beta: float
+    r_squared: float
+    peak_kl: float | None
+    """KL at which the fit is highest; None if it rises for ever."""
+    peak_gain: float | None
+    """Gold gained there."""
+
+
+def kl_of_best_of(n: int) -> float:
+    """KL of best-of-n from the policy it draws from, in nats: ln n - (n-1)/n."""
+    return log(n) - (n - 1) / n
+
+
+def best_of_weights(pool: int, n: int) -> Array:
+    """(pool,): the chance that the sample of each rank, worst first, is the best of ``n`` drawn without replacement.
+
+    ``C(i-1, n-1) / C(pool, n)`` for rank i = 1..pool. Source: Nakano et al. 2021, appendix I.
+    """
+    if not 1 <= n <= pool:
+        raise ValueError(f"n is {n}, expected 1 to the pool's {pool}")
+    rank = np.arange(1, pool + 1, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        ways = gammaln(rank) - gammaln(n) - gammaln(np.maximum(rank - n + 1, 1))
+    total = gammaln(pool + 1) - gammaln(n + 1) - gammaln(pool - n + 1)
+    weights: Array = np.where(rank >= n, np.exp(ways - total), 0.0)
+    return weights
+
+
+def best_of_n(proxy: npt.ArrayLike, values: npt.ArrayLike, n: int) -> Array:
+    """(P,): for each prompt the expected value of that one of ``n`` samples which the proxy likes best.
+
+    Unbiased: the mean over all subsets of size ``n`` of the pool. Samples with equal proxy share their ranks.
+
+    Args:
+        proxy: (P, pool) scores to choose by.
+        values: (P, pool) what is then read off, such as gold.
+    """
+    scores, wanted = np.asarray(proxy, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    if scores.ndim != 2 or scores.shape != wanted.shape:
+        raise ValueError(f"proxy has shape {scores.shape} and values {wanted.shape}, expected both (prompts, pool)")
+    weights = best_of_weights(scores.shape[1], n)
+    return np.array([_shared(row, weights) @ value for row, value in zip(scores, wanted, strict=True)])
+
+
+def _shared(scores: Array, weights: Array) -> Array:
+    """Weights by sample, those of tied samples replaced by their mean."""
+    distinct, index = np.unique(scores, return_inverse=True)
+    by_rank = np.empty_like(weights)
+    by_rank[np.argsort(scores, kind="stable")] = weights
+    totals = np.bincount(index, weights=by_rank, minlength=distinct.size)
+    shared: Array = (totals / np.bincount(index, minlength=distinct.size))[index]
+    return shared
+
+
+def best_of_n_points(reward: npt.ArrayLike, gold: npt.ArrayLike) -> list[Point]:
+    """Points for n = 1, 2, 4, ... up to the size of the pool. Both arguments are (P, pool)."""
+    pool = np.asarray(reward).shape[1]
+    sizes = [2**power for power in range(pool.bit_length()) if 2**power <= pool]
+    return [
+        Point(
+            run="best_of_n",
+            at=n,
+            kl=kl_of_best_of(n),
+            reward=float(best_of_n(reward, reward, n).mean()),
+            gold=float(best_of_n(reward, gold, n).mean()),
+        )
+        for n in sizes
+    ]
+
+
+def best_of_n_win_rate(
+    reward: npt.ArrayLike, gold: npt.ArrayLike, baseline_gold: npt.ArrayLike, n: int, clusters: Sequence[str]
+) -> tuple[Estimate, float]:
+    """Win rate of best-of-n against one other answer per prompt, and the chance of being strictly worse.
+
+    Args:
+        reward, gold: (P, pool) of the pool that best-of-n chooses from.
+        baseline_gold: (P,) of the answers it is compared with.
+    """
+    table, others = np.asarray(gold, dtype=np.float64), np.asarray(baseline_gold, dtype=np.float64)
+    won = np.stack([outcomes(column, others) for column in table.T], axis=1)
+    expected = best_of_n(reward, won, n)
+    worse = best_of_n(reward, (won < 0.5).astype(np.float64), n)
+    return bootstrap_mean(expected, clusters, unit_interval=True), float(worse.mean())
+
+
+def probe(
+    sampler: Sampler, prompts: Sequence[Prompt], *, reward: Scorer, gold: Scorer, decoding: Decoding
+) -> dict[str, float]:
+    """Where a policy stands in the middle of training: mean reward-model score, mean gold, mean words.
+
+    For the record only: nothing may be chosen, stopped or trained by the gold figure.
+    """
+    drawn = sampler.sample(prompts, 1, decoding)
+    scores = [one for (one,) in reward.score(prompts, drawn)]
+    golds = [one for (one,) in gold.score(prompts, drawn)]
+    words = [len(one.text.split()) for (one,) in drawn]
+    return {"reward": float(np.mean(scores)), "gold": float(np.mean(golds)), "words": float(np.mean(words))}
+
+
+def fit_curve(kl: Sequence[float], gain: Sequence[float], form: Literal["best_of_n", "rl"]) -> Curve | None:
+    """Fit ``d (alpha - beta d)`` for best-of-n or ``d (alpha - beta ln d)`` for RL, d = sqrt(KL), by least squares.
+
+    Args:
+        kl: nats; points at 0 carry no information and are left out.
+        gain: gold above that of the starting policy.
+
+    Returns:
+        None with fewer than three points away from the start. Source: Gao et al. 2022, section 3.1.
+    """
+    points = [(sqrt(k), g) for k, g in zip(kl, gain, strict=True) if k > 1e-6]
+    if len(points) < 3:
+        return None
+    d, y = np.array(points).T
+    design = np.stack([d, -d * d if form == "best_of_n" else -d * np.log(d)], axis=1)
+    (alpha, beta), *_ = np.linalg.lstsq(design, y, rcond=None)
+    residual = float(((y - design @ np.array([alpha, beta])) ** 2).sum())
+    spread = float(((y - y.mean()) ** 2).sum())
+    peak = _peak(float(alpha), float(beta), form)
+    return Curve(
+        form=form,
+        alpha=float(alpha),
+        beta=float(beta),
+        r_squared=1 - residual / spread if spread > 0 else 1.0,
+        peak_kl=None if peak is None else peak**2,
+        peak_gain=None if peak is None else (alpha * peak / 2 if form == "best_of_n" else beta * peak),
+    )
+
+
+def _peak(alpha: float, beta: float, form: Literal["best_of_n", "rl"]) -> float | None:
+    if beta <= 0 or (form == "best_of_n" and alpha <= 0):
+        return None
+    exponent = alpha / beta - 1
+    return alpha / (2 * beta) if form == "best_of_n" else exp(exponent) if exponent < 10 else None

@@ -1,0 +1,143 @@
+"""How often a scorer prefers what was preferred, where it errs, and what the labels' noise allows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from heed.evaluation.win_rates import num_words
+from heed.records import Completion, Prompt, Ranking
+from heed.roles import Scorer
+from heed.stats import (
+    Array,
+    Calibration,
+    Estimate,
+    NoiseBound,
+    bootstrap_mean,
+    calibration,
+    noise_bound,
+    outcomes,
+    pair_agreement,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredPairs:
+    """Every pair of answers in which one was preferred, with what a scorer thinks of it. C comparisons."""
+
+    gaps: Array
+    """(C,) score of the preferred answer less that of the other: positive where the scorer agrees."""
+    length_gaps: Array
+    """(C,) words of the preferred answer less those of the other."""
+    prompts: tuple[str, ...]
+    """C prompt ids, what the intervals are clustered by."""
+    kinds: tuple[str, ...]
+    """C categories of prompts."""
+
+    def __len__(self) -> int:
+        return self.gaps.size
+
+
+def score_pairs(scorer: Scorer, rankings: Sequence[Ranking]) -> ScoredPairs:
+    """Score the answers of ``rankings`` and pair them; ties of the labeler are not pairs."""
+    scores = scorer.score([one.prompt for one in rankings], [one.completions for one in rankings])
+    gaps, lengths, prompts, kinds = [], [], [], []
+    for ranking, row in zip(rankings, scores, strict=True):
+        value = {id(completion): score for completion, score in zip(ranking.completions, row, strict=True)}
+        for pair in ranking.comparisons():
+            gaps.append(value[id(pair.chosen)] - value[id(pair.rejected)])
+            lengths.append(num_words(pair.chosen.text) - num_words(pair.rejected.text))
+            prompts.append(ranking.prompt.id)
+            kinds.append(ranking.prompt.category)
+    return ScoredPairs(
+        gaps=np.array(gaps, dtype=np.float64),
+        length_gaps=np.array(lengths, dtype=np.float64),
+        prompts=tuple(prompts),
+        kinds=tuple(kinds),
+    )
+
+
+def rank_by(scorer: Scorer, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[Ranking]:
+    """The rankings that follow from ``scorer``'s scores, rounded to nine decimals so that equal sums tie."""
+    scores = scorer.score(prompts, completions)
+    return [
+        Ranking.from_scores(prompt, group, [round(score, 9) for score in row])
+        for prompt, group, row in zip(prompts, completions, scores, strict=True)
+    ]
+
+
+def accuracy(pairs: ScoredPairs) -> Estimate:
+    """Share of pairs the scorer orders as they were ordered; equal scores count half."""
+    won = outcomes(pairs.gaps, np.zeros(len(pairs)))
+    return bootstrap_mean(won, pairs.prompts, unit_interval=True)
+
+
+def accuracy_where(pairs: ScoredPairs, chosen: npt.NDArray[np.bool_]) -> Estimate:
+    """Accuracy over the pairs that the mask picks."""
+    held = [prompt for prompt, kept in zip(pairs.prompts, chosen, strict=True) if kept]
+    won = outcomes(pairs.gaps[chosen], np.zeros(int(chosen.sum())))
+    return bootstrap_mean(won, held or None, unit_interval=True)
+
+
+def accuracy_by_kind(pairs: ScoredPairs) -> dict[str, Estimate]:
+    """Accuracy for each category of prompts, in alphabetical order."""
+    kinds = np.array(pairs.kinds)
+    return {str(kind): accuracy_where(pairs, kinds == kind) for kind in np.unique(kinds)}
+
+
+def accuracy_by_gap(pairs: ScoredPairs, num_bins: int = 5) -> list[tuple[float, Estimate]]:
+    """Accuracy against how sure the scorer is: (mean absolute gap, accuracy), bins of equal numbers of pairs."""
+    size = np.abs(pairs.gaps)
+    order = np.argsort(size, kind="stable")
+    result = []
+    for part in np.array_split(order, num_bins):
+        if part.size:
+            mask = np.zeros(size.size, dtype=bool)
+            mask[part] = True
+            result.append((float(size[part].mean()), accuracy_where(pairs, mask)))
+    return result
+
+
+def accuracy_by_length(pairs: ScoredPairs) -> dict[str, Estimate]:
+    """Accuracy where the preferred answer is the longer, the shorter, or of equal length. A scorer that likes length
+    is good at the first and bad at the second."""
+    return {
+        "preferred_longer": accuracy_where(pairs, pairs.length_gaps > 0),
+        "preferred_shorter": accuracy_where(pairs, pairs.length_gaps < 0),
+        "equal_length": accuracy_where(pairs, pairs.length_gaps == 0),
+    }
+
+
+def prefers_longer(pairs: ScoredPairs) -> Estimate:
+    """How often the scorer prefers the longer of two answers that differ in length, whatever was preferred."""
+    unequal = pairs.length_gaps != 0
+    likes = outcomes(pairs.gaps[unequal] * np.sign(pairs.length_gaps[unequal]), np.zeros(int(unequal.sum())))
+    held = [prompt for prompt, kept in zip(pairs.prompts, unequal, strict=True) if kept]
+    return bootstrap_mean(likes, held or None, unit_interval=True)
+
+
+def pair_calibration(pairs: ScoredPairs, temperature: float = 1.0) -> Calibration:
+    """Is the preference the scorer is p sure of the right one with frequency p? p = sigmoid(|gap| / temperature)."""
+    confidence = expit(np.abs(pairs.gaps) / temperature)
+    return calibration(confidence, outcomes(pairs.gaps, np.zeros(len(pairs))), start=0.5)
+
+
+def labeler_agreement(rankings: Sequence[Ranking]) -> Estimate:
+    """How often two labelers who ranked the same answers prefer the same one; pairs that either tied are left out."""
+    shared: defaultdict[tuple[str, tuple[str, ...]], dict[str, list[int]]] = defaultdict(dict)
+    for ranking in rankings:
+        order = sorted(range(len(ranking.completions)), key=lambda index: ranking.completions[index].id)
+        key = (ranking.prompt.id, tuple(ranking.completions[index].id for index in order))
+        shared[key][ranking.labeler] = [ranking.tiers[index] for index in order]
+    return pair_agreement([list(labelers.values()) for labelers in shared.values() if len(labelers) > 1])
+
+
+def labels_noise_bound(rankings: Sequence[Ranking]) -> NoiseBound | None:
+    """What the labelers' disagreement allows any scorer; None where no two labelers ranked the same answers."""
+    agreement = labeler_agreement(rankings)
+    return noise_bound(agreement) if agreement.n else None
