@@ -1,0 +1,1 @@
+"""Language models, reward models and value models: loading, running them on answer groups, saving them."""

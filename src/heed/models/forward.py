@@ -1,0 +1,106 @@
+"""Running a causal language model on answer groups and packed sequences.
+
+The hidden states are computed once for the whole batch; only the states that predict a token of interest go through the
+output embedding, so the logits of a prompt are never made.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from heed.data.batches import GroupBatch, SequenceBatch
+from heed.ops.logprobs import nll_sum, token_logprobs
+
+
+class ResponseLogprobs(NamedTuple):
+    """(N, R) float32, 0 where masked."""
+
+    logprobs: Tensor
+    entropy: Tensor | None
+    """In nats, without gradient; only if asked for."""
+
+
+class NLLSum(NamedTuple):
+    """What a mean over a whole minibatch is made from."""
+
+    nll: Tensor
+    """Scalar: sum over the targets, in nats."""
+    num_tokens: int
+
+
+def hidden_states(model: PreTrainedModel, batch: GroupBatch | SequenceBatch) -> Tensor:
+    """(B, T, D) states after the last layer norm, before any head.
+
+    Without a mask the rows are plain causal sequences, positions 0, 1, 2, ...: transformers is then given no positions
+    either, for it would read positions that restart (in the padding, say) as several documents packed in a row. And it
+    is given embeddings, for it would warn that a mask for the padding is missing.
+    """
+    if batch.attention_mask is None:
+        embeddings = model.get_input_embeddings()(batch.input_ids)
+        output = model.base_model(inputs_embeds=embeddings, use_cache=False)
+    else:
+        output = model.base_model(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            position_ids=batch.position_ids,
+            use_cache=False,
+        )
+    states: Tensor = output.last_hidden_state
+    return states
+
+
+def response_logprobs(
+    model: PreTrainedModel, batch: GroupBatch, *, temperature: float = 1.0, with_entropy: bool = False
+) -> ResponseLogprobs:
+    """Log-probabilities of all response tokens, each given the prompt and the response before it.
+
+    Args:
+        model: a causal language model.
+        batch: answer groups.
+        temperature: what the sampler divided the logits by.
+        with_entropy: also the entropy of the distribution each token was drawn from.
+    """
+    states = response_states(model, batch)
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    targets = batch.response_ids[batch.response_mask]
+    result = token_logprobs(
+        states, head.weight, targets, bias=head.bias, temperature=temperature, with_entropy=with_entropy
+    )
+    return ResponseLogprobs(
+        logprobs=spread(result.logprobs, batch.response_mask),
+        entropy=None if result.entropy is None else spread(result.entropy, batch.response_mask),
+    )
+
+
+def response_states(model: PreTrainedModel, batch: GroupBatch) -> Tensor:
+    """(M, D) states that predict the M response tokens, in the row order of ``batch.response_mask``."""
+    columns = batch.predict_index + batch.group_index[:, None] * batch.input_ids.shape[1]
+    return hidden_states(model, batch).flatten(0, 1).index_select(0, columns[batch.response_mask])
+
+
+def last_states(model: PreTrainedModel, batch: GroupBatch) -> Tensor:
+    """(N, D) states of the last real token of each answer."""
+    columns = batch.last_index + batch.group_index * batch.input_ids.shape[1]
+    return hidden_states(model, batch).flatten(0, 1).index_select(0, columns)
+
+
+def spread(values: Tensor, mask: Tensor) -> Tensor:
+    """(N, R) with the M ``values`` at the True places of ``mask``, in row order, and 0 elsewhere."""
+    return torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(mask, values)
+
+
+def lm_loss_sum(model: PreTrainedModel, batch: SequenceBatch) -> NLLSum:
+    """Sum of the negative log-likelihood of all targets of the batch, and their number."""
+    states, targets = hidden_states(model, batch)[:, :-1], batch.input_ids[:, 1:]
+    is_target = batch.loss_mask[:, 1:]
+    num_tokens = int(is_target.sum())
+    if num_tokens == is_target.numel():
+        states, targets = states.flatten(0, 1), targets.flatten()
+    else:
+        states, targets = states.flatten(0, 1).index_select(0, is_target.flatten().nonzero()[:, 0]), targets[is_target]
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    return NLLSum(nll=nll_sum(states, head.weight, targets, bias=head.bias), num_tokens=num_tokens)

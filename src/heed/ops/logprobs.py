@@ -1,0 +1,204 @@
+"""Log-probabilities of given tokens from hidden states, never holding all logits at once.
+
+The logits of a batch, (tokens, V), are by far the largest tensor of a language model. They are made a few hundred rows
+at a time, small enough to stay in a processor's cache, and thrown away; the backward pass makes them again, or, for the
+plain language-model loss, has its gradient ready from the forward pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_CHUNK_NUMBERS = 2**19
+"""Logits held at a time on a CPU: 2 MiB in float32."""
+
+
+class TokenLogprobs(NamedTuple):
+    """One for each token, float32."""
+
+    logprobs: Tensor
+    """(M,) with gradient."""
+    entropy: Tensor | None
+    """(M,) entropy in nats of the distribution the token was drawn from, without gradient."""
+
+
+def token_logprobs(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    *,
+    bias: Tensor | None = None,
+    temperature: float = 1.0,
+    with_entropy: bool = False,
+) -> TokenLogprobs:
+    """``log softmax((hidden @ weight.T + bias) / temperature)`` at the targets.
+
+    Args:
+        hidden: (M, D) the state that predicts each target.
+        weight: (V, D) output embedding.
+        targets: (M,) token ids.
+        bias: (V,) of the output embedding, if it has one.
+        temperature: what sampling divides the logits by; the log-probabilities have to know it.
+        with_entropy: also the entropy of each distribution.
+    """
+    assert hidden.dim() == 2 and weight.dim() == 2 and targets.shape == hidden.shape[:1]
+    logprobs, entropy = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, bias, targets, temperature, with_entropy
+    )
+    return TokenLogprobs(logprobs=logprobs, entropy=entropy if with_entropy else None)
+
+
+def nll_sum(hidden: Tensor, weight: Tensor, targets: Tensor, *, bias: Tensor | None = None) -> Tensor:
+    """Sum of the negative log-probabilities of the targets: a float32 scalar.
+
+    The same number as ``-token_logprobs(...).logprobs.sum()``, and faster to train on: since every token's gradient
+    has the same weight, the forward pass makes the gradient while it has the logits.
+
+    Args:
+        hidden: (M, D) the state that predicts each target.
+        weight: (V, D) output embedding.
+        targets: (M,) token ids.
+        bias: (V,) of the output embedding, if it has one.
+    """
+    assert hidden.dim() == 2 and weight.dim() == 2 and targets.shape == hidden.shape[:1]
+    if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
+        total: Tensor = _NLLSum.apply(hidden, weight, bias, targets)  # type: ignore[no-untyped-call]
+        return total
+    return -token_logprobs(hidden, weight, targets, bias=bias).logprobs.sum()
+
+
+def _rows_at_a_time(hidden: Tensor, vocab_size: int) -> int:
+    numbers = _CHUNK_NUMBERS if hidden.device.type == "cpu" else 128 * _CHUNK_NUMBERS
+    return max(32, numbers // vocab_size)
+
+
+def _compute_dtype(hidden: Tensor) -> torch.dtype:
+    device = hidden.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        temperature: float,
+        with_entropy: bool,
+    ) -> tuple[Tensor, Tensor]:
+        dtype = _compute_dtype(hidden)
+        head, head_bias = weight.to(dtype), None if bias is None else bias.to(dtype)
+        log_total = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
+        chosen = torch.empty_like(log_total)
+        entropy = torch.empty_like(log_total) if with_entropy else log_total.new_empty(0)
+        size = _rows_at_a_time(hidden, len(weight))
+        for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
+            logits = F.linear(hidden[rows].to(dtype), head, head_bias).float()
+            if temperature != 1.0:
+                logits /= temperature
+            log_total[rows] = logits.logsumexp(dim=-1)
+            chosen[rows] = logits.gather(1, targets[rows, None])[:, 0]
+            if with_entropy:
+                probabilities = (logits - log_total[rows, None]).exp_()
+                entropy[rows] = log_total[rows] - probabilities.mul_(logits).sum(dim=-1)
+        ctx.save_for_backward(hidden, weight, bias, targets, log_total)
+        ctx.temperature, ctx.dtype = temperature, dtype
+        ctx.mark_non_differentiable(entropy)
+        return chosen - log_total, entropy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, bias, targets, log_total = ctx.saved_tensors
+        needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
+        head, head_bias = weight.to(ctx.dtype), None if bias is None else bias.to(ctx.dtype)
+        scale = grads[0] / ctx.temperature
+        grad_hidden = torch.empty_like(hidden) if needs_hidden else None
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
+        grad_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
+        size = _rows_at_a_time(hidden, len(weight))
+        for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
+            states = hidden[rows].to(ctx.dtype)
+            logits = F.linear(states, head, head_bias).float()
+            if ctx.temperature != 1.0:
+                logits /= ctx.temperature
+            grad = logits.sub_(log_total[rows, None]).exp_().mul_(-scale[rows, None])
+            grad.scatter_add_(1, targets[rows, None], scale[rows, None])
+            _accumulate(grad, states, head, rows, grad_hidden, grad_weight, grad_bias)
+        return (
+            grad_hidden,
+            None if grad_weight is None else grad_weight.to(weight.dtype),
+            None if grad_bias is None else grad_bias.to(bias.dtype),
+            None,
+            None,
+            None,
+        )
+
+
+class _NLLSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+        dtype = _compute_dtype(hidden)
+        head, head_bias = weight.to(dtype), None if bias is None else bias.to(dtype)
+        grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        grad_bias = (
+            torch.zeros_like(bias, dtype=torch.float32) if bias is not None and ctx.needs_input_grad[2] else None
+        )
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        size = _rows_at_a_time(hidden, len(weight))
+        for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
+            states, chosen = hidden[rows].to(dtype), targets[rows, None]
+            logits = F.linear(states, head, head_bias).float()
+            top = logits.amax(dim=-1, keepdim=True)
+            chosen_logits = logits.gather(1, chosen)
+            exponentials = logits.sub_(top).exp_()
+            sums = exponentials.sum(dim=-1, keepdim=True)
+            total += (top + sums.log() - chosen_logits).sum()
+            grad = exponentials.div_(sums)
+            grad.scatter_add_(1, chosen, torch.full_like(chosen_logits, -1.0))
+            _accumulate(grad, states, head, rows, grad_hidden, grad_weight, grad_bias)
+        ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
+        ctx.dtypes = (weight.dtype, None if bias is None else bias.dtype)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
+        scale = grads[0]
+        return (
+            None if grad_hidden is None else grad_hidden * scale.to(grad_hidden.dtype),
+            None if grad_weight is None else (grad_weight * scale).to(ctx.dtypes[0]),
+            None if grad_bias is None else (grad_bias * scale).to(ctx.dtypes[1]),
+            None,
+        )
+
+
+def _accumulate(
+    grad_logits: Tensor,
+    states: Tensor,
+    head: Tensor,
+    rows: slice,
+    grad_hidden: Tensor | None,
+    grad_weight: Tensor | None,
+    grad_bias: Tensor | None,
+) -> None:
+    """Push one chunk's gradient of the logits, (rows, V), through ``logits = states @ head.T + bias``."""
+    grad = grad_logits.to(head.dtype)
+    if grad_hidden is not None:
+        grad_hidden[rows] = grad @ head
+    if grad_weight is not None:
+        if grad.dtype == grad_weight.dtype:
+            grad_weight.addmm_(grad.T, states)
+        else:
+            grad_weight += grad.T @ states
+    if grad_bias is not None:
+        grad_bias += grad_logits.sum(dim=0)
