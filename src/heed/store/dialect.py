@@ -1,0 +1,168 @@
+"""Where SQLite and PostgreSQL differ, and nowhere else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
+
+from heed.errors import HeedError, WorkspaceError
+
+BUSY_SECONDS = 30
+"""How long a writer waits for another. At 5 s twenty parallel writers fail; at 30 s none of them did."""
+
+
+def connect(where: str | Path) -> Engine:
+    """An engine for a SQLite file or a database URL.
+
+    Raises:
+        WorkspaceError: the URL is not one, or names a database without a driver here.
+    """
+    try:
+        url = (
+            make_url(where) if isinstance(where, str) and "://" in where else URL.create("sqlite", database=str(where))
+        )
+        if url.get_backend_name() == "sqlite":
+            engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+            event.listen(engine, "connect", _prepare_sqlite)
+        else:
+            engine = create_engine(url, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise WorkspaceError(
+            f"{where}: not a database address ({error}); expected a file name or postgresql+psycopg://USER@HOST/NAME"
+        ) from error
+    except ModuleNotFoundError as error:
+        raise WorkspaceError(f"{where}: the driver {error.name} is missing; pip install 'heed[postgres]'") from error
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
+    """One transaction; a writer takes its lock at the start, so that it never fails half-way for another's sake.
+
+    Raises:
+        WorkspaceError: the disk is full, the file is locked, unreadable or no database, or the server is not there.
+    """
+    try:
+        with engine.connect().execution_options(heed_write=write) as connection, connection.begin():
+            yield connection
+    except StatementError as error:
+        if isinstance(error.orig, HeedError):  # a column type refused a value
+            raise error.orig from None
+        raise _explained(error, engine) from error
+
+
+def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert the rows whose keys are not taken, and leave those that are there as they are."""
+    if rows:
+        module = sqlite if connection.dialect.name == "sqlite" else postgresql
+        connection.execute(module.insert(table).on_conflict_do_nothing(), rows)
+
+
+def lock_schema(connection: Connection) -> None:
+    """Wait until no one else migrates this database. Released at the end of the transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(72656564)")
+
+
+def make_append_only(connection: Connection, table: str) -> None:
+    """Refuse every update and deletion of a table's rows, whoever asks."""
+    if connection.dialect.name == "sqlite":
+        for action in ("UPDATE", "DELETE"):
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+        return
+    connection.exec_driver_sql(
+        "CREATE OR REPLACE FUNCTION heed_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', "
+        "MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$"
+    )
+    for suffix, actions, unit in (("rows", "UPDATE OR DELETE", "ROW"), ("table", "TRUNCATE", "STATEMENT")):
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER {table}_append_only_{suffix} BEFORE {actions} ON {table} "
+            f"FOR EACH {unit} EXECUTE FUNCTION heed_append_only()"
+        )
+
+
+def keep_tiers_dense(connection: Connection) -> None:
+    """Refuse a tier that would leave a gap: rows of ``rank_tier`` come in the order of their tiers, 0, 1, ..."""
+    gap = "NEW.tier > COALESCE((SELECT MAX(tier) + 1 FROM rank_tier WHERE response_id = NEW.response_id), 0)"
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER rank_tier_dense BEFORE INSERT ON rank_tier WHEN {gap} "
+            "BEGIN SELECT RAISE(ABORT, 'rank_tier has a gap'); END"
+        )
+        return
+    connection.exec_driver_sql(
+        f"CREATE FUNCTION heed_dense_tiers() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {gap} THEN "
+        "RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = 'rank_tier has a gap'; "
+        "END IF; RETURN NEW; END $$"
+    )
+    connection.exec_driver_sql(
+        "CREATE TRIGGER rank_tier_dense BEFORE INSERT ON rank_tier FOR EACH ROW EXECUTE FUNCTION heed_dense_tiers()"
+    )
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    """Set up a new SQLite connection; transactions are begun by us, in :func:`_begin`."""
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        "recursive_triggers = ON",  # so that REPLACE cannot delete behind a trigger's back
+        f"busy_timeout = {BUSY_SECONDS * 1000}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        write = connection.get_execution_options().get("heed_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _explained(error: StatementError, engine: Engine) -> Exception:
+    """The error as a sentence that says what to do, or the error itself if there is nothing to say."""
+    if not isinstance(error, DBAPIError):
+        return error
+    reason = str(error.orig)
+    path = Path(engine.url.database or "") if engine.dialect.name == "sqlite" else None
+    where = str(path) if path else engine.url.render_as_string(hide_password=True)
+    if getattr(error.orig, "sqlstate", None) == "53100" or "database or disk is full" in reason:
+        return _disk_full(path, where)
+    if path is None:
+        gone = "connection failed" in reason or "connection refused" in reason.lower() or error.connection_invalidated
+        return WorkspaceError(f"{where}: the database server does not answer: {reason}") if gone else error
+    if "disk I/O error" in reason:
+        return (
+            _disk_full(path, where) if _free_mib(path) == 0 else WorkspaceError(f"{where}: the disk reports an error")
+        )
+    if "is locked" in reason:
+        return WorkspaceError(f"{where}: another process has held the database for {BUSY_SECONDS} s; try again")
+    if "not a database" in reason or "malformed" in reason:
+        return WorkspaceError(f"{where}: this is not a database, or it is damaged; restore it from a backup")
+    if "readonly" in reason or "unable to open" in reason:
+        return WorkspaceError(f"{where}: cannot be opened for writing; check that the directory exists and is yours")
+    return error
+
+
+def _disk_full(path: Path | None, where: str) -> WorkspaceError:
+    free = f" ({_free_mib(path)} MiB free)" if path else ""
+    return WorkspaceError(
+        f"{where}: no space left on the disk{free}. Nothing was changed; free some space and run again."
+    )
+
+
+def _free_mib(path: Path) -> int:
+    return shutil.disk_usage(path.parent).free // 2**20

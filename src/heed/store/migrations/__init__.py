@@ -1,0 +1,1 @@
+"""How the database gets from one version of its schema to the next."""

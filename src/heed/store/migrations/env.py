@@ -1,0 +1,8 @@
+"""What Alembic runs for every migration: our connection, our transaction."""
+
+from alembic import context
+
+from heed.store.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

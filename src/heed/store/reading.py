@@ -1,0 +1,271 @@
+"""Rows into records, in the order in which they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from heed.errors import WorkspaceError
+from heed.records import (
+    Completion,
+    Demonstration,
+    Json,
+    Labeler,
+    LabelerGroup,
+    Message,
+    Prompt,
+    Ranking,
+    Rating,
+)
+from heed.store import schema as t
+from heed.store.forms import DEMONSTRATION, OVERALL
+
+_PROMPT = [
+    t.prompt.c.record_id.label("prompt_record"),
+    t.prompt.c.messages,
+    t.prompt.c.source,
+    t.prompt.c.category,
+    t.prompt.c.author,
+    t.prompt.c.split,
+    t.prompt.c.meta.label("prompt_meta"),
+]
+_COMPLETION = [
+    t.generation.c.record_id,
+    t.generation.c.text,
+    t.generation.c.token_ids,
+    t.generation.c.logprobs,
+    t.generation.c.stop,
+    t.generation.c.policy,
+    t.generation.c.meta,
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which of the records. ``None`` leaves a field open; what withdrawn labelers said is never selected."""
+
+    split: str | None = None
+    source: str | None = None
+    campaign: str | None = None
+    max_round: int | None = None
+    labeler_group: LabelerGroup | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """The fields that restrict something."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerGroup:
+    """A prompt with the answers that one policy, or several, gave to it."""
+
+    prompt: Prompt
+    completions: tuple[Completion, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A record, and the row it was read from."""
+
+    row_id: int
+    record: Prompt | Demonstration | Ranking | Rating
+
+
+def read_prompts(connection: Connection, chosen: Selection) -> Iterator[Stored]:
+    """All prompts of a selection; ``row_id`` is the prompt's."""
+    statement = select(t.prompt.c.id, *_PROMPT).order_by(t.prompt.c.id)
+    for row in connection.execute(_restrict_prompts(statement, chosen)):
+        yield Stored(row_id=row.id, record=_prompt(row))
+
+
+def read_demonstrations(connection: Connection, chosen: Selection) -> Iterator[Stored]:
+    """All demonstrations of a selection; ``row_id`` is the response's."""
+    statement = _responses(chosen, *_PROMPT, *_COMPLETION, t.assignment.c.labeler_id)
+    statement = statement.join(t.answer, t.answer.c.response_id == t.response.c.id)
+    statement = statement.join(t.generation, t.generation.c.id == t.answer.c.generation_id)
+    prompts = _Prompts()
+    for row in connection.execute(statement.where(t.answer.c.question == DEMONSTRATION)):
+        record = Demonstration(prompt=prompts.of(row), completion=_completion(row), labeler=row.labeler_id)
+        yield Stored(row_id=row.id, record=record)
+
+
+def read_rankings(connection: Connection, chosen: Selection) -> Iterator[Stored]:
+    """All rankings of a selection; ``row_id`` is the response's.
+
+    Raises:
+        WorkspaceError: a stored ranking does not place every answer that was shown.
+    """
+    heads = _responses(chosen, *_PROMPT, t.assignment.c.labeler_id)
+    heads = heads.join(t.rank_tier, (t.rank_tier.c.response_id == t.response.c.id) & (t.rank_tier.c.ordinal == 0))
+    ids = _responses(chosen).join(
+        t.rank_tier, (t.rank_tier.c.response_id == t.response.c.id) & (t.rank_tier.c.ordinal == 0)
+    )
+    places = (
+        select(t.response.c.id, t.rank_tier.c.tier, t.generation.c.id.label("generation_id"), *_COMPLETION)
+        .select_from(t.response)
+        .join(t.item_candidate, t.item_candidate.c.item_id == t.response.c.item_id)
+        .join(t.generation, t.generation.c.id == t.item_candidate.c.generation_id)
+        .outerjoin(
+            t.rank_tier,
+            (t.rank_tier.c.response_id == t.response.c.id) & (t.rank_tier.c.ordinal == t.item_candidate.c.ordinal),
+        )
+        .where(t.response.c.id.in_(ids.order_by(None)))
+        .order_by(t.response.c.id, t.item_candidate.c.ordinal)
+    )
+    prompts = _Prompts()
+    completions: dict[int, Completion] = {}
+    groups = groupby(connection.execute(places), key=lambda row: row.id)
+    for head, (response_id, group) in zip(connection.execute(heads).all(), groups, strict=True):
+        rows = list(group)
+        if any(row.tier is None for row in rows):
+            raise WorkspaceError(f"the database is damaged: response {response_id} does not rank every answer shown")
+        for row in rows:
+            if row.generation_id not in completions:
+                completions[row.generation_id] = _completion(row)
+        record = Ranking(
+            prompt=prompts.of(head),
+            completions=tuple(completions[row.generation_id] for row in rows),
+            tiers=tuple(row.tier for row in rows),
+            labeler=head.labeler_id,
+        )
+        yield Stored(row_id=head.id, record=record)
+
+
+def read_ratings(connection: Connection, chosen: Selection) -> Iterator[Stored]:
+    """All ratings of a selection; ``row_id`` is the response's."""
+    statement = _responses(
+        chosen, *_PROMPT, *_COMPLETION, t.assignment.c.labeler_id, t.answer.c.question, t.answer.c.value_number
+    )
+    statement = statement.join(t.answer, t.answer.c.response_id == t.response.c.id)
+    statement = statement.join(
+        t.item_candidate,
+        (t.item_candidate.c.item_id == t.response.c.item_id) & (t.item_candidate.c.ordinal == t.answer.c.ordinal),
+    )
+    statement = statement.join(t.generation, t.generation.c.id == t.item_candidate.c.generation_id)
+    statement = statement.where(t.answer.c.value_number.is_not(None)).order_by(t.answer.c.id)
+    prompts = _Prompts()
+    for _, group in groupby(connection.execute(statement), key=lambda row: row.id):
+        rows = list(group)
+        values = {row.question: row.value_number for row in rows}
+        record = Rating(
+            prompt=prompts.of(rows[0]),
+            completion=_completion(rows[0]),
+            overall=int(values.pop(OVERALL)),
+            flags={name: bool(value) for name, value in values.items()},
+            labeler=rows[0].labeler_id,
+        )
+        yield Stored(row_id=rows[0].id, record=record)
+
+
+def read_generations(connection: Connection, policy: str | None) -> Iterator[AnswerGroup]:
+    """Every prompt that was answered, with its answers."""
+    statement = select(t.prompt.c.id, *_PROMPT, *_COMPLETION).join(
+        t.generation, t.generation.c.prompt_id == t.prompt.c.id
+    )
+    if policy is not None:
+        statement = statement.where(t.generation.c.policy == policy)
+    rows = connection.execute(statement.order_by(t.prompt.c.id, t.generation.c.id))
+    for _, group in groupby(rows, key=lambda row: row.id):
+        members = list(group)
+        yield AnswerGroup(prompt=_prompt(members[0]), completions=tuple(_completion(row) for row in members))
+
+
+def read_labelers(connection: Connection) -> Iterator[Labeler]:
+    """Everyone, by id, withdrawn or not."""
+    for row in connection.execute(select(t.labeler).order_by(t.labeler.c.id)):
+        yield Labeler(id=row.id, kind=row.kind, group=row.labeler_group)
+
+
+def count(connection: Connection) -> dict[str, int]:
+    """How much of everything there is."""
+    tables = {"prompts": t.prompt, "generations": t.generation, "labelers": t.labeler, "responses": t.response}
+    counts = {name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+              for name, table in tables.items()}  # fmt: skip
+    chosen = Selection()
+    ranked = _responses(chosen).join(
+        t.rank_tier, (t.rank_tier.c.response_id == t.response.c.id) & (t.rank_tier.c.ordinal == 0)
+    )
+    answers = _responses(chosen).join(t.answer, t.answer.c.response_id == t.response.c.id)
+    kinds = {
+        "demonstrations": answers.where(t.answer.c.question == DEMONSTRATION),
+        "rankings": ranked,
+        "ratings": answers.where(t.answer.c.question == OVERALL),
+    }
+    for name, statement in kinds.items():
+        inner = statement.order_by(None).subquery()
+        counts[name] = connection.execute(select(func.count()).select_from(inner)).scalar_one()
+    return counts
+
+
+def _responses(chosen: Selection, *columns: Any) -> Select[Any]:
+    """The responses of a selection that still count, joined with their item, prompt, assignment and labeler."""
+    newer = t.response.alias("newer")
+    statement = (
+        select(t.response.c.id, *columns)
+        .select_from(t.response)
+        .join(t.assignment, t.assignment.c.id == t.response.c.assignment_id)
+        .join(t.labeler, t.labeler.c.id == t.assignment.c.labeler_id)
+        .join(t.item, t.item.c.id == t.response.c.item_id)
+        .join(t.prompt, t.prompt.c.id == t.item.c.prompt_id)
+        .where(t.labeler.c.withdrawn_at.is_(None))
+        .where(~select(newer.c.id).where(newer.c.supersedes == t.response.c.id).exists())
+        .order_by(t.response.c.id)
+    )
+    if chosen.campaign is not None:
+        statement = statement.where(t.item.c.campaign == chosen.campaign)
+    if chosen.max_round is not None:
+        statement = statement.where(t.item.c.round <= chosen.max_round)
+    if chosen.labeler_group is not None:
+        statement = statement.where(t.labeler.c.labeler_group == chosen.labeler_group)
+    return _restrict_prompts(statement, chosen)
+
+
+def _restrict_prompts(statement: Select[Any], chosen: Selection) -> Select[Any]:
+    if chosen.split is not None:
+        statement = statement.where(t.prompt.c.split == chosen.split)
+    if chosen.source is not None:
+        statement = statement.where(t.prompt.c.source == chosen.source)
+    return statement
+
+
+class _Prompts:
+    """Prompts already built from rows, so that the judgements of one prompt share one object."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, Prompt] = {}
+
+    def of(self, row: Any) -> Prompt:
+        """The prompt of a row."""
+        prompt = self._built.get(row.prompt_record)
+        if prompt is None:
+            prompt = self._built[row.prompt_record] = _prompt(row)
+        return prompt
+
+
+def _prompt(row: Any) -> Prompt:
+    return Prompt(
+        id=row.prompt_record,
+        messages=tuple(Message(role=role, content=content) for role, content in row.messages),
+        source=row.source,
+        category=row.category,
+        user=row.author,
+        split=row.split,
+        meta=row.prompt_meta,
+    )
+
+
+def _completion(row: Any) -> Completion:
+    return Completion(
+        id=row.record_id,
+        text=row.text,
+        token_ids=row.token_ids,
+        logprobs=row.logprobs,
+        stop=row.stop,
+        policy=row.policy,
+        meta=row.meta,
+    )
