@@ -1,0 +1,100 @@
+"""A key-value cache with one row (a *slot*) for each answer under way, allocated once and written in place.
+
+Slots are left-aligned: the column of a token is its position in the sequence. Rows of different lengths therefore
+sit side by side without padding between them, a slot can be filled again while its neighbours go on, and nothing is
+ever concatenated, which is most of what ``transformers``' growing cache costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where the tokens of the forward pass under way belong; shared by all layers."""
+
+    slots: int
+    capacity: int
+    width: int = 0
+    """Columns in use: the longest row, the token under way included."""
+    positions: Tensor | None = None
+    """(rows,) column of each row's token when decoding; None while a prompt is prefilled."""
+    rows: Tensor | None = None
+    """Decoding: 0 .. rows - 1. Prefilling: (filled,) the row of the batch that each filled slot copies."""
+    first: int = 0
+    """Prefilling: the first slot to fill."""
+
+
+class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+    """Keys and values of one attention layer, (slots, heads, capacity, head size)."""
+
+    is_sliding = False
+
+    def __init__(self, place: _Place) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.place = place
+        self.keys: Tensor
+        self.values: Tensor
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Allocate, with the shapes that the model turns out to use. Zeros, since masked garbage could be NaN."""
+        slots, capacity = self.place.slots, self.place.capacity
+        self.keys = key_states.new_zeros(slots, key_states.shape[1], capacity, key_states.shape[3])
+        self.values = value_states.new_zeros(slots, value_states.shape[1], capacity, value_states.shape[3])
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Store the new keys and values, (rows, heads, tokens, head size); return those to attend to."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        place = self.place
+        assert place.rows is not None
+        if place.positions is None:
+            filled = slice(place.first, place.first + len(place.rows))
+            self.keys[filled, :, : place.width] = key_states.index_select(0, place.rows)
+            self.values[filled, :, : place.width] = value_states.index_select(0, place.rows)
+            return key_states, value_states
+        self.keys[place.rows, :, place.positions] = key_states[:, :, 0]
+        self.values[place.rows, :, place.positions] = value_states[:, :, 0]
+        active = len(place.rows)
+        return self.keys[:active, :, : place.width], self.values[:active, :, : place.width]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Asked for only while prefilling, when there is nothing before the prompt."""
+        return query_length, 0
+
+    def get_seq_length(self) -> int:
+        """Nothing comes before a prompt; when decoding, positions and mask are given and nobody asks."""
+        return 0
+
+    def get_max_length(self) -> int:
+        """Columns of a slot."""
+        return self.place.capacity
+
+
+class SlotCache(Cache):
+    """What a transformers model takes as ``past_key_values``: one :class:`SlotLayer` for each of its layers."""
+
+    def __init__(self, num_layers: int, slots: int, capacity: int) -> None:
+        self.place = _Place(slots=slots, capacity=capacity)
+        super().__init__(layers=[SlotLayer(self.place) for _ in range(num_layers)])
+
+    def begin_prefill(self, first: int, rows: Tensor, width: int) -> None:
+        """The next forward pass is of prompts: slot ``first + i`` takes the first ``width`` columns of ``rows[i]``."""
+        self.place.positions, self.place.rows, self.place.width, self.place.first = None, rows, width, first
+
+    def begin_step(self, rows: Tensor, positions: Tensor, width: int) -> None:
+        """The next forward pass is of one token for each of the first ``len(rows)`` slots, at ``positions``."""
+        self.place.positions, self.place.rows, self.place.width = positions, rows, width
+
+    def move(self, sources: Tensor, targets: Tensor, width: int) -> None:
+        """Copy the first ``width`` columns of the slots ``sources`` over the slots ``targets``."""
+        for layer in self.layers:
+            assert isinstance(layer, SlotLayer)
+            layer.keys[targets, :, :width] = layer.keys[sources, :, :width]
+            layer.values[targets, :, :width] = layer.values[sources, :, :width]

@@ -1,0 +1,343 @@
+"""The local engine: many answers at once from any transformers causal language model, in plain PyTorch.
+
+Against ``model.generate`` it saves work in five ways: keys and values are written in place into a cache allocated
+once (:mod:`heed.generation.cache`); a prompt is computed once for all its answers; an answer that has ended leaves at
+once and the next takes its slot; answers under way are kept dense, so that no step computes an empty slot; and tokens
+are drawn by inverse CDF. A prompt is prefilled without its last token, which takes part in the first step like any
+sampled token, so that every logit the engine sees comes from the same computation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from heed.errors import DataError, ModelError, NonFiniteError
+from heed.generation.cache import SlotCache
+from heed.generation.sampling import draw, row_keys, uniforms
+from heed.records import StopReason
+from heed.roles import Decoding
+
+PREFILL_TOKENS = 8192
+"""Prompt tokens that go through the model at once; bounds memory, never changes a result."""
+COLUMNS, ROWS = 16, 8
+"""Columns and rows are rounded up to multiples of these. Matrix kernels add up in another order for odd sizes; with
+these, a row's numbers on a CPU are the same to the last bit whatever the rest of the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """One answer, as tokens."""
+
+    token_ids: list[int]
+    """With the end-of-sequence token, if it was reached."""
+    logprobs: list[float]
+    """One for each token, in nats, under the distribution that was really sampled from."""
+    stop: StopReason
+
+
+class Engine:
+    """Generates from one model. The model is used as it is at each call: train it on, and call again.
+
+    Args:
+        model: any causal language model of transformers that takes ``position_ids`` and a key-value cache.
+        eos_id: the token that ends an answer.
+        stop_ids: further tokens that end an answer, with stop reason ``"stop"``.
+        max_slots: answers under way at once. It bounds memory and changes no result.
+        context: longest sequence, prompt and answer together; the model's own limit when None.
+
+    Raises:
+        ModelError: the model cannot be sampled from in this way.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        eos_id: int,
+        stop_ids: Sequence[int] = (),
+        max_slots: int = 128,
+        context: int | None = None,
+    ) -> None:
+        if max_slots < 1:
+            raise ModelError(f"max_slots is {max_slots}, expected at least 1")
+        self.model = model
+        self.eos_id = eos_id
+        self.stop_ids = tuple(stop_ids)
+        self.max_slots = max_slots
+        self.num_layers, self.context = _check(model, context)
+
+    def generate(
+        self,
+        prompt_ids: Sequence[Sequence[int]],
+        n: int,
+        decoding: Decoding,
+        keys: Sequence[int] | None = None,
+        ends: Callable[[Sequence[int]], bool] | None = None,
+    ) -> list[list[Generated]]:
+        """``n`` answers to each prompt.
+
+        Args:
+            prompt_ids: the tokens of each prompt.
+            n: answers to each.
+            decoding: how to draw tokens. Its stop strings are the caller's to find, with ``ends``.
+            keys: a number for each prompt that its random numbers depend on, with the seed and the answer's index;
+                from the prompt's tokens when None (the same prompt given twice gets different answers).
+            ends: called with the tokens of an answer so far; True ends it there, with stop reason ``"stop"``.
+
+        Raises:
+            DataError: a prompt is empty, or leaves no room for an answer.
+            NonFiniteError: the model gives NaN.
+        """
+        self._check_prompts(prompt_ids)
+        if not prompt_ids or n < 1:
+            return [[] for _ in prompt_ids]
+        work = _Work(prompt_ids, n, decoding, self.context, _prompt_keys(prompt_ids) if keys is None else keys)
+        with torch.inference_mode(), _evaluating(self.model):
+            _Run(self, work, decoding, ends).finish()
+        return work.results()
+
+    def _check_prompts(self, prompt_ids: Sequence[Sequence[int]]) -> None:
+        for index, ids in enumerate(prompt_ids):
+            if not len(ids):
+                raise DataError(f"prompt {index} has no tokens, expected at least 1")
+            if self.context is not None and len(ids) >= self.context:
+                raise DataError(
+                    f"prompt {index} has {len(ids)} tokens, which leaves no room for an answer in the model's context "
+                    f"of {self.context}. Shorten the prompt."
+                )
+
+
+class _Work:
+    """All answers to be sampled, and what has come of them: answer ``i`` is number ``i % n`` of prompt ``i // n``."""
+
+    def __init__(
+        self, prompt_ids: Sequence[Sequence[int]], n: int, decoding: Decoding, context: int | None, keys: Sequence[int]
+    ) -> None:
+        self.prompt_ids, self.n = prompt_ids, n
+        num_answers = len(prompt_ids) * n
+        self.prompt_lengths = np.array([len(ids) for ids in prompt_ids], dtype=np.int64)
+        room = decoding.max_new_tokens if context is None else context - self.prompt_lengths
+        self.limits = np.repeat(np.minimum(decoding.max_new_tokens, room + 0 * self.prompt_lengths), n)
+        prompt_keys = np.repeat(np.array([key % 2**64 for key in keys], dtype=np.uint64), n)
+        answers = np.tile(np.arange(n, dtype=np.uint64), len(prompt_ids))
+        self.keys = row_keys(decoding.seed, prompt_keys, answers)
+        by_length = np.argsort(self.prompt_lengths, kind="stable")
+        self.queue = (by_length[:, None] * n + np.arange(n)).ravel()
+        """Answers in the order in which they get slots: neighbours have prompts of about the same length."""
+        self.longest = int((np.repeat(self.prompt_lengths, n) + self.limits).max())
+        self.token_ids = np.zeros((num_answers, int(self.limits.max())), dtype=np.int64)
+        self.logprobs = np.zeros(self.token_ids.shape, dtype=np.float32)
+        self.lengths = np.zeros(num_answers, dtype=np.int64)
+        self.stops: list[StopReason] = ["length"] * num_answers
+
+    def results(self) -> list[list[Generated]]:
+        """The answers, grouped by prompt in the order given."""
+        flat = [
+            Generated(self.token_ids[i, :length].tolist(), self.logprobs[i, :length].tolist(), self.stops[i])
+            for i, length in enumerate(self.lengths.tolist())
+        ]
+        return [flat[start : start + self.n] for start in range(0, len(flat), self.n)]
+
+
+class _Run:
+    """One call of ``generate`` under way: the slots. The first ``active`` of them are in use."""
+
+    def __init__(
+        self, engine: Engine, work: _Work, decoding: Decoding, ends: Callable[[Sequence[int]], bool] | None
+    ) -> None:
+        self.model, self.work, self.decoding, self.ends = engine.model, work, decoding, ends
+        self.eos_id, self.stop_ids = engine.eos_id, np.array(engine.stop_ids, dtype=np.int64)
+        self.slots = min(engine.max_slots, len(work.queue))
+        rows, capacity = _round_up(self.slots, ROWS), _round_up(work.longest, COLUMNS)
+        self.cache = SlotCache(engine.num_layers, rows, capacity)
+        self.device, self.dtype = self.model.device, self.model.dtype
+        self.columns = torch.arange(capacity, device=self.device)
+        self.row_numbers = torch.arange(rows, device=self.device)
+        self.answer = np.zeros(rows, dtype=np.int64)  # the answer in each slot
+        self.step = np.zeros(rows, dtype=np.int64)  # tokens it has so far
+        self.token = np.zeros(rows, dtype=np.int64)  # the token to feed next
+        self.position = np.zeros(rows, dtype=np.int64)  # and its column
+        self.active = 0
+        self.queued = 0  # answers that have had a slot
+
+    def finish(self) -> None:
+        """Sample until no answer is left."""
+        pending = len(self.work.queue)
+        while self.active or self.queued < pending:
+            if self.queued < pending and self.active <= self.slots * 3 // 4:
+                self._refill()
+            self._advance()
+
+    def _refill(self) -> None:
+        """Give free slots to answers in the queue, whole prompts where possible, and prefill their prompts."""
+        work, start = self.work, self.queued
+        end = min(start + self.slots - self.active, len(work.queue))
+        whole = end // work.n * work.n
+        end = whole if whole > start else end
+        answers = work.queue[start:end]
+        first = self.active
+        self.queued, self.active = end, first + len(answers)
+        new = slice(first, self.active)
+        prompts = answers // work.n
+        self.answer[new], self.step[new] = answers, 0
+        self.position[new] = work.prompt_lengths[prompts] - 1
+        self.token[new] = [work.prompt_ids[prompt][-1] for prompt in prompts]
+        for slot, part in self._prefill_parts(first, prompts):
+            self._prefill(slot, part)
+
+    def _prefill_parts(self, first: int, prompts: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Cut the prompts of new slots (repeated for their answers, sorted by length) into microbatches."""
+        start, distinct = 0, 0
+        for i in range(1, len(prompts) + 1):
+            if i < len(prompts) and prompts[i] == prompts[i - 1]:
+                continue
+            distinct += 1
+            if i == len(prompts) or (distinct + 1) * int(self.work.prompt_lengths[prompts[i]]) > PREFILL_TOKENS:
+                yield first + start, prompts[start:i]
+                start, distinct = i, 0
+
+    def _prefill(self, first: int, prompts: np.ndarray) -> None:
+        """Compute the keys and values of all prompt tokens but the last, once for each distinct prompt.
+
+        Right padding needs no mask: it comes after every real token, and its columns are written over in time.
+        """
+        is_new = np.append(True, prompts[1:] != prompts[:-1])
+        distinct = prompts[is_new]
+        longest = int(self.work.prompt_lengths[distinct].max()) - 1
+        if longest == 0:
+            return
+        width = _round_up(longest, COLUMNS)
+        ids = np.zeros((len(distinct), width), dtype=np.int64)
+        for row, prompt in enumerate(distinct):
+            tokens = self.work.prompt_ids[prompt][:-1]
+            ids[row, : len(tokens)] = tokens
+        rows = torch.from_numpy(np.cumsum(is_new) - 1).to(self.device)
+        self.cache.begin_prefill(first, rows, width)
+        self.model(
+            input_ids=torch.from_numpy(ids).to(self.device),
+            position_ids=self.columns[None, :width].clamp_max(longest),  # padding may reach beyond the context
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+
+    def _advance(self) -> None:
+        """Draw one token for every active slot, and let the answers that have ended go."""
+        work, n = self.work, self.active
+        answer, step = self.answer[:n], self.step[:n]
+        logits = self._logits(n)
+        early = step < self.decoding.min_new_tokens
+        if early.any():
+            forbidden = torch.from_numpy(np.flatnonzero(early)).to(self.device)
+            logits[forbidden[:, None], torch.tensor([self.eos_id, *self.stop_ids], device=self.device)] = -torch.inf
+        numbers = torch.from_numpy(uniforms(work.keys[answer], step)).to(self.device)
+        drawn = draw(logits, self.decoding, numbers)
+        tokens, logprobs = drawn.token_ids.cpu().numpy(), drawn.logprobs.cpu().numpy()
+        if not np.isfinite(logprobs).all():
+            raise NonFiniteError(
+                "the model's logits are NaN or infinite while sampling. Its weights are damaged, or its dtype "
+                f"({self.dtype}) is too narrow for it."
+            )
+        work.token_ids[answer, step], work.logprobs[answer, step] = tokens, logprobs
+        self.step[:n] += 1
+        self.position[:n] += 1
+        self.token[:n] = tokens
+        self._retire(tokens)
+
+    def _logits(self, n: int) -> Tensor:
+        """(n, V) float32: one step of the model over the first ``n`` slots, and a few idle ones to round them up."""
+        rows, width = _round_up(n, ROWS), _round_up(int(self.position[:n].max()) + 1, COLUMNS)
+        self.position[n:rows] = 0
+        positions = torch.from_numpy(self.position[:rows]).to(self.device)
+        visible = self.columns[None, :width] <= positions[:, None]
+        mask = torch.zeros(visible.shape, dtype=self.dtype, device=self.device).masked_fill_(~visible, -torch.inf)
+        self.cache.begin_step(self.row_numbers[:rows], positions, width)
+        output = self.model(
+            input_ids=torch.from_numpy(self.token[:rows, None]).to(self.device),
+            position_ids=positions[:, None],
+            attention_mask=mask[:, None, None, :],
+            past_key_values=self.cache,
+            use_cache=True,
+        )
+        logits: Tensor = output.logits[:n, -1].float()
+        return logits
+
+    def _retire(self, tokens: np.ndarray) -> None:
+        """Free the slots of answers that have ended, and move the last active rows into the gaps."""
+        work, n = self.work, self.active
+        answer, step = self.answer[:n], self.step[:n]
+        at_eos = tokens == self.eos_id
+        at_stop = np.isin(tokens, self.stop_ids)
+        if self.ends is not None:
+            for slot in np.flatnonzero(~at_eos & ~at_stop):
+                at_stop[slot] = self.ends(work.token_ids[answer[slot], : step[slot]].tolist())
+        ended = at_eos | at_stop | (step == work.limits[answer])
+        if not ended.any():
+            return
+        for slot in np.flatnonzero(ended):
+            work.lengths[answer[slot]] = step[slot]
+            if at_eos[slot] or at_stop[slot]:
+                work.stops[answer[slot]] = "eos" if at_eos[slot] else "stop"
+        self.active = n - int(ended.sum())
+        gaps = np.flatnonzero(ended[: self.active])
+        if not len(gaps):
+            return
+        last = self.active + np.flatnonzero(~ended[self.active :])
+        for array in (self.answer, self.step, self.token, self.position):
+            array[gaps] = array[last]
+        width = int(self.position[gaps].max())  # a row's columns before the token to feed next
+        self.cache.move(torch.from_numpy(last).to(self.device), torch.from_numpy(gaps).to(self.device), width)
+
+
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
+
+
+def _prompt_keys(prompt_ids: Sequence[Sequence[int]]) -> list[int]:
+    """A number for each prompt from its tokens and how often they came before: independent of order and company."""
+    keys: list[int] = []
+    seen: Counter[bytes] = Counter()
+    for ids in prompt_ids:
+        content = np.asarray(ids, dtype=np.int64).tobytes()
+        digest = hashlib.blake2b(content, digest_size=8, salt=seen[content].to_bytes(8, "little")).digest()
+        keys.append(int.from_bytes(digest, "little"))
+        seen[content] += 1
+    return keys
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """The model without dropout; afterwards it is in the mode it was in."""
+    training = model.training
+    model.eval()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _check(model: PreTrainedModel, context: int | None) -> tuple[int, int | None]:
+    """Number of layers and longest sequence of a model that the engine can sample from."""
+    config = model.config.get_text_config()
+    name = type(model).__name__
+    attention = getattr(config, "_attn_implementation", "sdpa")
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if attention not in ("sdpa", "eager"):
+        raise ModelError(f"{name} is loaded with attention {attention!r}, expected attn_implementation='sdpa'")
+    if kinds - {"full_attention", "sliding_attention"}:
+        raise ModelError(f"{name} has layers that keep no keys and values ({', '.join(sorted(kinds))}). Serve it with "
+                         "an OpenAI-compatible server and sample from that.")  # fmt: skip
+    if "position_ids" not in inspect.signature(model.forward).parameters:
+        raise ModelError(f"{name} does not take position_ids, so answers of different lengths cannot share a batch")
+    limits = [limit for limit in (context, getattr(config, "max_position_embeddings", None)) if limit]
+    return config.num_hidden_layers, min(limits, default=None)
