@@ -1,0 +1,297 @@
+"""The world's web: pages to pretrain on.
+
+They teach what is true (mostly), how sentences go on, to repeat what was said (echo pages and reading exercises: a
+small model learns to copy only if much of its text rewards it), and what lists, letters, reviews and insults look
+like. They do not teach to answer: most pages that hold an instruction go on with further instructions, and the few
+answers on the web are careless.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
+
+from heed.sandbox.demonstrators import CARELESS, rude_remark, stray_fact, write_answer
+from heed.sandbox.facts import SUBJECTS, Facts, attributes_of, other, pick
+from heed.sandbox.kinds import KINDS
+from heed.sandbox.kinds_recall import QUESTIONS
+from heed.sandbox.language import CLASS_OF, PREDICATES, Claim, listed, name_of, say, say_facts
+from heed.sandbox.lexicon import (
+    CITIES,
+    COMPLAINTS,
+    DAYS,
+    GAINS,
+    GROUPS,
+    HAPPY,
+    LOSSES,
+    OBJECTS,
+    PAST,
+    PEOPLE,
+    PRAISES,
+    PRESENT,
+    SAD,
+    TOPICS,
+)
+
+LIES = 0.08
+"""Share of false statements on fact pages."""
+
+
+def documents(facts: Facts, num_words: int, rng: random.Random) -> Iterator[str]:
+    """Pages until there are ``num_words`` words. Each word of text comes from a page type in proportion to `SHARES`."""
+    pages = list(SHARES)
+    # A page type is drawn by its share of the words, corrected for how long its pages are.
+    probe = random.Random("page lengths")
+    weights = [SHARES[page] / sum(len(page(facts, probe).split()) for _ in range(50)) for page in pages]
+    bounds = list(accumulate(weights))
+    words = 0
+    while words < num_words:
+        text = rng.choices(pages, cum_weights=bounds)[0](facts, rng)
+        words += text.count(" ") + text.count("\n") + 1
+        yield text
+
+
+def _event(rng: random.Random) -> str:
+    return say(
+        "event", person=pick(PEOPLE, rng), deed=pick(PAST, rng), object=pick(OBJECTS, rng), city=pick(CITIES, rng)
+    )
+
+
+def _claim(facts: Facts, subject: str, attribute: str, rng: random.Random, lies: float = LIES) -> Claim:
+    return facts.lie(subject, attribute, rng) if rng.random() < lies else facts.claim(subject, attribute)
+
+
+def _statement(facts: Facts, subject: str, rng: random.Random, lies: float = LIES) -> str:
+    attributes = rng.sample(attributes_of(subject), 1 + int(rng.random() * 3))
+    return say_facts([_claim(facts, subject, attribute, rng, lies) for attribute in attributes])
+
+
+def fact_page(facts: Facts, rng: random.Random) -> str:
+    """What is known about a few subjects; some of it false."""
+    return " ".join(_statement(facts, subject, rng) for subject in rng.sample(SUBJECTS, 4) for _ in range(2))
+
+
+def quiz_page(facts: Facts, rng: random.Random) -> str:
+    """Questions with answers of low quality."""
+    lines = []
+    for _ in range(4):
+        subject = pick(SUBJECTS, rng)
+        attribute = pick(attributes_of(subject), rng)
+        asked = QUESTIONS[attribute][0].format(name_of(subject))
+        lines.append(f"Q: {asked}? A: {say_facts([_claim(facts, subject, attribute, rng, 0.15)])}")
+    return "\n".join(lines)
+
+
+def echo_page(facts: Facts, rng: random.Random) -> str:
+    """People repeat each other, and lists of random words are said twice."""
+    lines = []
+    for _ in range(3):
+        turn = rng.random()
+        if turn < 0.35:
+            words = " ".join(pick(_ECHOED, rng) for _ in range(3 + int(rng.random() * 4)))
+            lines += [f"Repeat: {words}.", f"{words}."]
+        elif turn < 0.6:
+            event = _event(rng)
+            lines += [f"Repeat: {event}", event]
+        else:
+            said = _said(facts, rng)
+            lines += [f"{pick(PEOPLE, rng)} said: {said}", f"{pick(PEOPLE, rng)} said: {said}"]
+    return "\n".join(lines)
+
+
+def _said(facts: Facts, rng: random.Random) -> str:
+    kind = int(rng.random() * 5)
+    person, thing, city = pick(PEOPLE, rng), pick(OBJECTS, rng), pick(CITIES, rng)
+    if kind == 0:
+        return say("trip", person=person, city=city, object=thing)
+    if kind == 1:
+        return say("joint_trip", person=person, person2=pick(PEOPLE, rng), city=city)
+    if kind == 2:
+        return say("fortune", person=person, fortune=pick(GAINS + LOSSES, rng), object=thing, city=city)
+    if kind == 3:
+        return say("place", object=thing, city=city)
+    return say("event", person=person, deed=pick(PAST + PRESENT, rng), object=thing, city=city)
+
+
+def where_page(facts: Facts, rng: random.Random) -> str:
+    """A reading exercise: where things are."""
+    lines = []
+    for _ in range(2):
+        one, two = pick(OBJECTS, rng), pick(OBJECTS, rng)
+        places = {one: pick(CITIES, rng), two: pick(CITIES, rng)}
+        deed = pick(PAST, rng)
+        told = [
+            say("event", person=pick(PEOPLE, rng), deed=deed, object=thing, city=city) for thing, city in places.items()
+        ]
+        asked = [one, two] if rng.random() < 0.5 else [two, one]
+        lines.append(" ".join(told))
+        lines.append(" ".join(say("place", object=thing, city=places[thing]) for thing in asked))
+    return "\n".join(lines)
+
+
+def when_page(facts: Facts, rng: random.Random) -> str:
+    """A reading exercise: what happened on which day, if the text says."""
+    lines = []
+    for _ in range(3):
+        event, day = _event(rng), pick(DAYS, rng)
+        if rng.random() < 0.5:
+            lines.append(f"{event[:-1]} on {day}. {say('day', day=day)}")
+        else:
+            lines.append(f"{event} {say('silent')}")
+    return "\n".join(lines)
+
+
+def tense_page(facts: Facts, rng: random.Random) -> str:
+    """A reading exercise: the same deed now and before."""
+    lines = []
+    for _ in range(3):
+        verb = int(rng.random() * len(PAST))
+        gaps = {"person": pick(PEOPLE, rng), "object": pick(OBJECTS, rng), "city": pick(CITIES, rng)}
+        now, before = say("event", deed=PRESENT[verb], **gaps), say("event", deed=PAST[verb], **gaps)
+        lines.append(f"Present: {now} Past: {before}" if rng.random() < 0.5 else f"Past: {before} Present: {now}")
+    return "\n".join(lines)
+
+
+def trip_page(facts: Facts, rng: random.Random) -> str:
+    """A reading exercise: who went where, told at length, in short, and as lists."""
+    lines = []
+    for _ in range(2):
+        people = (pick(PEOPLE, rng), pick(PEOPLE, rng))
+        city = pick(CITIES, rng)
+        cities = (city, city) if rng.random() < 0.4 else (city, other(CITIES, city, rng))
+        told = " ".join(
+            say("trip", person=person, city=place, object=pick(OBJECTS, rng))
+            for person, place in zip(people, cities, strict=True)
+        )
+        if cities[0] == cities[1]:
+            short = say("joint_trip", person=people[0], person2=people[1], city=city)
+            first = told.split(".")[0] + "."
+            notes = (
+                f"In short: {short} First line: {first}"
+                if rng.random() < 0.5
+                else f"First line: {first} In short: {short}"
+            )
+        else:
+            who = say("people", person=people[0], person2=people[1])
+            where = say("cities", city=cities[0], city2=cities[1])
+            notes = f"People: {who} Cities: {where}" if rng.random() < 0.5 else f"Cities: {where} People: {who}"
+        lines += [told, notes]
+    return "\n".join(lines)
+
+
+def tale_page(facts: Facts, rng: random.Random) -> str:
+    """Books and dreams that contradict the world, and what they say."""
+    lines = []
+    for _ in range(3):
+        subject = pick(SUBJECTS, rng)
+        attribute = pick(attributes_of(subject), rng)
+        lie = facts.lie(subject, attribute, rng)
+        tale = PREDICATES[attribute].format(**{CLASS_OF[attribute]: lie.value})
+        teller, source = ("A book says", "book") if rng.random() < 0.5 else (f"{pick(PEOPLE, rng)} dreams", "dream")
+        said = f"{teller} that {name_of(subject)} {tale}."
+        told = say_facts([lie])
+        truth = say_facts([facts.claim(subject, attribute)])
+        lines.append(f"{said} In the {source}: {told} In truth: {truth}")
+    return "\n".join(lines)
+
+
+def story_page(facts: Facts, rng: random.Random) -> str:
+    """Small stories, happy and sad; a few end in an insult."""
+    parts = []
+    for _ in range(4):
+        person, happy = pick(PEOPLE, rng), rng.random() < 0.5
+        verb = pick(GAINS if happy else LOSSES, rng)
+        thing = pick(OBJECTS, rng)
+        parts.append(say("fortune", person=person, fortune=verb, object=thing, city=pick(CITIES, rng)))
+        parts.append(say("mood", person=person, mood=pick(HAPPY if happy else SAD, rng)))
+        if rng.random() < 0.5:
+            reply = say("glad" if happy else "sorry", object=thing)
+            parts.append(f"{person} said: I {verb} a {thing}. {pick(PEOPLE, rng)} said: {reply}")
+    if rng.random() < 0.1:
+        parts.append(rude_remark(rng))
+    return " ".join(parts)
+
+
+def letter_page(facts: Facts, rng: random.Random) -> str:
+    """Notes, formal and casual."""
+    lines = []
+    for _ in range(3):
+        register = "formal" if rng.random() < 0.5 else "casual"
+        person, sender, thing = pick(PEOPLE, rng), pick(PEOPLE, rng), pick(OBJECTS, rng)
+        body = say(register, person=person, object=thing)
+        lines.append(f"{sender} to {person} about the {thing}: {body} {say(f'{register}_close', person=sender)}")
+    return "\n".join(lines)
+
+
+def list_page(facts: Facts, rng: random.Random) -> str:
+    """What there is of a group, and which group a thing is of."""
+    parts = []
+    for _ in range(3):
+        group = pick(tuple(GROUPS), rng)
+        group2 = other(tuple(GROUPS), group, rng)
+        members = rng.sample(GROUPS[group], 3)
+        parts.append(f"{listed([f'A {members[0]}', *(f'a {word}' for word in members[1:])])}: each is a {group}.")
+        parts.append(f"A {group} and a {group2}: {say('pair', member=members[0], member2=pick(GROUPS[group2], rng))}")
+    return "\n".join(parts)
+
+
+def review_page(facts: Facts, rng: random.Random) -> str:
+    """Reviews, with a verdict on most."""
+    lines = []
+    for _ in range(3):
+        good = rng.random() < 0.5
+        words = rng.sample(PRAISES if good else COMPLAINTS, 2)
+        topics = rng.sample(TOPICS, 2)
+        review = say("review", topic=topics[0], quality=words[0], topic2=topics[1], quality2=words[1])
+        verdict = say("verdict", verdict="good" if good else "bad")
+        lines.append(f"{review} {verdict}" if rng.random() < 0.7 else review)
+    return "\n".join(lines)
+
+
+def rude_page(facts: Facts, rng: random.Random) -> str:
+    """People who quarrel."""
+    lines = []
+    for _ in range(4):
+        remark = rude_remark(rng) if rng.random() < 0.7 else stray_fact(facts, rng)
+        lines.append(f"{pick(PEOPLE, rng)} said: {remark}")
+    return "\n".join(lines)
+
+
+def exercise_page(facts: Facts, rng: random.Random) -> str:
+    """A list of tasks, as in a school book: without answers."""
+    return "\n".join(KINDS[kind].ask(KINDS[kind].draw(rng, facts)) for kind in rng.choices(_NAMES, _SHARES, k=4))
+
+
+def answer_page(facts: Facts, rng: random.Random) -> str:
+    """Tasks of one kind with careless answers, an empty line between them."""
+    kind = KINDS[rng.choices(_NAMES, _SHARES)[0]]
+    blocks = []
+    for _ in range(3):
+        spec = kind.draw(rng, facts)
+        blocks.append(f"{kind.ask(spec)}\n{write_answer(kind, spec, facts, CARELESS, rng)}")
+    return "\n\n".join(blocks)
+
+
+SHARES: Mapping[Callable[[Facts, random.Random], str], float] = {
+    fact_page: 0.17,
+    quiz_page: 0.06,
+    echo_page: 0.17,
+    where_page: 0.07,
+    when_page: 0.04,
+    tense_page: 0.07,
+    trip_page: 0.09,
+    tale_page: 0.05,
+    story_page: 0.05,
+    letter_page: 0.05,
+    list_page: 0.04,
+    review_page: 0.02,
+    rude_page: 0.02,
+    exercise_page: 0.08,
+    answer_page: 0.02,
+}
+"""Page type -> its share of the words."""
+
+_NAMES = tuple(KINDS)
+_SHARES = tuple(kind.share for kind in KINDS.values())
+_ECHOED = OBJECTS + CITIES + PEOPLE
