@@ -298,9 +298,7 @@ def pair_agreement(groups: Sequence[Sequence[Sequence[int]]], *, ties: Literal["
     return bootstrap_mean(agreed, clusters or None, unit_interval=True)
 
 
-def krippendorff_alpha(
-    ratings: npt.ArrayLike, level: Literal["nominal", "ordinal", "interval"] = "nominal"
-) -> float:
+def krippendorff_alpha(ratings: npt.ArrayLike, level: Literal["nominal", "ordinal", "interval"] = "nominal") -> float:
     """Krippendorff's alpha: 1 is perfect agreement, 0 is what chance gives.
 
     Args:

@@ -51,9 +51,7 @@ def pretraining_loss(losses: Mapping[str, Array], baseline: str = "sft") -> dict
     }
     if baseline in losses:
         result["pretraining_loss_change"] = {
-            name: bootstrap_mean(rows - losses[baseline]).as_json()
-            for name, rows in losses.items()
-            if name != baseline
+            name: bootstrap_mean(rows - losses[baseline]).as_json() for name, rows in losses.items() if name != baseline
         }
     return result
 

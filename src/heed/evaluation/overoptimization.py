@@ -49,7 +49,7 @@ class Curve:
     beta: float
     r_squared: float
     peak_kl: float | None
-    """KL at which the fit is highest; None if it rises for ever."""
+    """KL at which the fit is highest; None if that is nowhere near the points: more than twice as far out, in d."""
     peak_gain: float | None
     """Gold gained there."""
 
@@ -165,18 +165,19 @@ def fit_curve(kl: Sequence[float], gain: Sequence[float], form: Literal["best_of
     residual = float(((y - design @ np.array([alpha, beta])) ** 2).sum())
     spread = float(((y - y.mean()) ** 2).sum())
     peak = _peak(float(alpha), float(beta), form)
+    if peak is not None and peak > 2 * d.max():
+        peak = None
     return Curve(
         form=form,
         alpha=float(alpha),
         beta=float(beta),
         r_squared=1 - residual / spread if spread > 0 else 1.0,
         peak_kl=None if peak is None else peak**2,
-        peak_gain=None if peak is None else (alpha * peak / 2 if form == "best_of_n" else beta * peak),
+        peak_gain=None if peak is None else float(alpha * peak / 2 if form == "best_of_n" else beta * peak),
     )
 
 
 def _peak(alpha: float, beta: float, form: Literal["best_of_n", "rl"]) -> float | None:
     if beta <= 0 or (form == "best_of_n" and alpha <= 0):
         return None
-    exponent = alpha / beta - 1
-    return alpha / (2 * beta) if form == "best_of_n" else exp(exponent) if exponent < 10 else None
+    return alpha / (2 * beta) if form == "best_of_n" else exp(min(alpha / beta - 1, 100.0))
