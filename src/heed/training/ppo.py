@@ -1,0 +1,262 @@
+"""Proximal policy optimisation from a Scorer's feedback (Ouyang et al. 2022, Equation 2), PPO-ptx included.
+
+The policy answers prompts; an answer's score, less a penalty at each token for leaving the reference, is its reward; a
+separate value model says what was to be expected; a clipped surrogate (Schulman et al. 2017) makes better-than-expected
+tokens likelier. PPO-ptx adds the gradient of pretraining text to every step. Each prompt is one episode, discount 1.
+
+Left out on purpose: entropy bonus, reward whitening, early stopping within a round, discounting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+
+from torch import Tensor
+
+from heed.config import PPOConfig
+from heed.data.chat import Codec
+from heed.data.mixtures import Order
+from heed.errors import ConfigError, DataError
+from heed.generation.engine import Engine
+from heed.models.forward import response_logprobs
+from heed.models.types import CausalLM
+from heed.models.value_model import ValueModel
+from heed.ops.advantages import Advantages, generalized_advantages, whiten
+from heed.ops.losses import policy_loss, value_loss
+from heed.ops.rewards import penalized_scores, token_rewards
+from heed.records import Prompt
+from heed.roles import Decoding, Scorer
+from heed.runtime.device import Runtime
+from heed.runtime.metrics import MetricLogger
+from heed.runtime.run import Run
+from heed.runtime.seeds import derive_seed, numpy_generator
+from heed.training.diagnostics import Watch, check_exactness
+from heed.training.figures import round_figures, update_figures
+from heed.training.lm import Rows
+from heed.training.precision import autocast
+from heed.training.ptx import PretrainingMix
+from heed.training.results import PPOResult
+from heed.training.rollouts import Episodes, Opinions, Slice, ask, sample_episodes, slices
+from heed.training.schedule import KLController, warm_up
+from heed.training.state import Checkpointer, Memory, WeightAverage, fingerprint
+from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
+
+_SAMPLES_KEPT = 4
+"""Answers of each round that are kept as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """What the updates of one iteration learn from."""
+
+    episodes: Episodes
+    opinions: Opinions
+    targets: Advantages
+    """Whitened advantages, and returns."""
+
+
+def ppo(
+    policy: CausalLM,
+    ref_policy: CausalLM,
+    value_model: ValueModel,
+    scorer: Scorer,
+    prompts: Sequence[Prompt],
+    codec: Codec,
+    config: PPOConfig,
+    run: Run,
+    *,
+    rows: Rows | None = None,
+    evaluate: Callable[[int, CausalLM], Mapping[str, float]] | None = None,
+    evaluate_every: int = 0,
+) -> PPOResult:
+    """Train ``policy`` and ``value_model`` in place.
+
+    Args:
+        policy: starts with the weights of ``ref_policy``.
+        ref_policy: what the KL penalty is against; it is not changed.
+        value_model: starts from the reward model, see :meth:`heed.models.value_model.ValueModel.from_reward_model`.
+        scorer: gets completions with ``token_ids``.
+        prompts: each round takes the next ``config.prompts_per_round`` of a shuffled order without end.
+        rows: (num_rows, T) packed pretraining text; needed unless ``config.ptx_coef`` is 0.
+        evaluate: called with the number of iterations made and the policy, before the first iteration, after every
+            ``evaluate_every`` and after the last; what it returns is logged. It must not change the policy.
+
+    Raises:
+        ConfigError: ``config.ptx_coef`` is not 0 and there are no rows.
+        ExactnessError: a check that must hold before the first update does not.
+        NonFiniteError: a loss or gradient is not finite; all weights are those of the step before.
+    """
+    if config.ptx_coef != 0 and rows is None:
+        raise ConfigError(
+            f"ppo.ptx_coef is {config.ptx_coef} and there is no pretraining text; give rows, or set it to 0"
+        )
+    if not prompts:
+        raise DataError("PPO has no prompts to answer, expected at least one")
+    dropout_off(policy, ref_policy, value_model)
+    runtime, pad_id, num_episodes = run.runtime, codec.pad_id, config.prompts_per_round
+    engine = Engine(policy, eos_id=codec.eos_id, max_slots=num_episodes, context=codec.context)
+    policy_optimizer, value_optimizer = make_optimizer(policy), make_optimizer(value_model)
+    kl, average, watch = KLController(config.kl_coef, config.kl_target), WeightAverage(policy), Watch()
+    memory = Memory(tokens=0, metrics={})
+    order = Order(len(prompts), derive_seed(run.seed, "ppo", "prompts"))
+    ptx = PretrainingMix(rows, config.ptx_coef, config.minibatch, derive_seed(run.seed, "ppo", "text"), runtime)
+    samples, diagnoses = MetricLogger(run.dir / "samples.jsonl"), MetricLogger(run.dir / "diagnoses.jsonl")
+    checkpoint = Checkpointer(
+        run,
+        {
+            "policy": policy,
+            "value_model": value_model,
+            "policy_optimizer": policy_optimizer,
+            "value_optimizer": value_optimizer,
+            "kl": kl,
+            "ptx": ptx,
+            "average": average,
+            "watch": watch,
+            "memory": memory,
+        },
+        fingerprint(config, run.seed, [policy, ref_policy, value_model], [prompt.id for prompt in prompts]),
+        logs=(samples, diagnoses),
+    )
+    done = checkpoint.restore()
+    if evaluate is not None and not done:
+        run.metrics.log(0, evaluate(0, policy))
+
+    with run.progress.track(config.iterations, "iterations", done=done) as tracker:
+        for iteration in range(done, config.iterations):
+            # 1. Draw prompts; answer each once; score the answers.
+            chosen = [prompts[i] for i in order.take(iteration * num_episodes, num_episodes)]
+            decoding = Decoding(
+                max_new_tokens=config.max_new_tokens,
+                temperature=config.temperature,
+                seed=derive_seed(run.seed, "ppo", "sampling", iteration),
+            )
+            episodes = sample_episodes(engine, chosen, codec, decoding, scorer, runtime)
+
+            # 2. What do policy, reference and value model say of every token?
+            opinions = ask(policy, ref_policy, value_model, episodes, config.temperature, pad_id, runtime)
+
+            # 3. A reward for each token, and how much better than expected it went on from there.
+            scores = penalized_scores(episodes.scores, episodes.ended, config.missing_eos_penalty)
+            rewards = token_rewards(scores, opinions.logprobs, opinions.ref_logprobs, episodes.mask, kl.coef)
+            targets = generalized_advantages(rewards, opinions.values, episodes.mask, gae_lambda=config.gae_lambda)
+            targets = targets._replace(advantages=whiten(targets.advantages, episodes.mask))
+            metrics = round_figures(episodes, opinions, scores, targets, kl.coef)
+
+            # 4. Before the first update: is everything exactly as it must be?
+            if iteration == 0:
+                check_exactness(
+                    policy, scorer, episodes, opinions, rewards, scores, kl.coef, config.temperature, pad_id, runtime
+                )
+
+            # 5. Updates: clipped surrogate and pretraining mix for the policy, clipped squared error for the values.
+            episode_round = _Round(episodes=episodes, opinions=opinions, targets=targets)
+            tally, reports = Tally(), []
+            for update, minibatch in _minibatches(iteration, config, run.seed):
+                parts = list(slices(episodes, minibatch, pad_id, runtime))
+                ptx.balance(policy, _policy_losses(policy, parts, episode_round, config, runtime, Tally()))
+                policy_losses = _policy_losses(policy, parts, episode_round, config, runtime, tally)
+                value_losses = _value_losses(value_model, parts, episode_round, config, runtime, tally)
+                reports.append(
+                    take_step(
+                        f"PPO iteration {iteration + 1}",
+                        Update(
+                            name="policy",
+                            optimizer=policy_optimizer,
+                            losses=chain(policy_losses, ptx.losses(policy, update, tally)),
+                            learning_rate=warm_up(iteration, config.learning_rate),
+                        ),
+                        Update(
+                            name="value model",
+                            optimizer=value_optimizer,
+                            losses=value_losses,
+                            learning_rate=config.value_learning_rate,
+                        ),
+                    )
+                )
+                average.update()
+            metrics |= update_figures(tally, reports) | {"ptx_coef": ptx.coef}
+
+            # 6. Steer the KL coefficient; is every figure where it should be?
+            kl.update(metrics["kl"], num_episodes)
+            for diagnosis in watch.look(iteration, metrics):
+                diagnoses.log(iteration + 1, asdict(diagnosis))
+                run.progress.note(f"iteration {iteration + 1}: {diagnosis}")
+
+            # 7. Tell and keep.
+            finished = iteration + 1 == config.iterations
+            if evaluate is not None and (finished or (evaluate_every and (iteration + 1) % evaluate_every == 0)):
+                metrics |= evaluate(iteration + 1, policy)
+            for sample in episodes.samples(_SAMPLES_KEPT):
+                samples.log(iteration + 1, sample)
+            run.metrics.log(iteration + 1, metrics | {"diagnoses": watch.active})
+            memory.update(tokens=memory["tokens"] + episodes.num_tokens, metrics=metrics)
+            tracker.advance(1, figure=f"score {metrics['score']:.2f}  KL {metrics['kl']:.2f}")
+            checkpoint.after(iteration + 1, len(reports), last=finished)
+
+    return PPOResult(
+        iterations=config.iterations,
+        tokens=memory["tokens"],
+        metrics=memory["metrics"],
+        average_weights=average.average,
+        ptx_coef=ptx.coef,
+        kl_coef=kl.coef,
+        diagnoses=tuple(watch.seen),
+    )
+
+
+def _minibatches(iteration: int, config: PPOConfig, seed: int) -> Iterator[tuple[int, list[int]]]:
+    """The episodes of each update of a round, and the update's number in the whole run: a fresh shuffle each epoch."""
+    update = iteration * config.epochs * -(-config.prompts_per_round // config.minibatch)
+    for epoch in range(config.epochs):
+        shuffled = numpy_generator(seed, "ppo", "minibatches", iteration, epoch).permutation(config.prompts_per_round)
+        for start in range(0, len(shuffled), config.minibatch):
+            yield update, shuffled[start : start + config.minibatch].tolist()
+            update += 1
+
+
+def _policy_losses(
+    policy: CausalLM, parts: Sequence[Slice], this: _Round, config: PPOConfig, runtime: Runtime, tally: Tally
+) -> Iterator[Tensor]:
+    """The clipped surrogate of a minibatch, in pieces; the mean is over its response tokens."""
+    tokens = sum(int(part.batch.response_mask.sum()) for part in parts)
+    for part in parts:
+        with autocast(runtime):
+            logprobs = response_logprobs(policy, part.batch, temperature=config.temperature).logprobs
+        result = policy_loss(
+            logprobs,
+            part.of(this.opinions.logprobs),
+            part.of(this.targets.advantages),
+            part.batch.response_mask,
+            clip_range=config.clip_range,
+            denominator=tokens,
+        )
+        tally.add("policy_loss", result.loss.detach())
+        tally.add("clipped", result.clipped_sum)
+        tally.add("approx_kl", result.approx_kl_sum)
+        tally.least("ratio_min", result.ratio_min)
+        tally.most("ratio_max", result.ratio_max)
+        yield result.loss
+    tally.add("tokens", tokens)
+
+
+def _value_losses(
+    value_model: ValueModel, parts: Sequence[Slice], this: _Round, config: PPOConfig, runtime: Runtime, tally: Tally
+) -> Iterator[Tensor]:
+    """The clipped squared error of a minibatch, in pieces; the mean is over its response tokens."""
+    tokens = sum(int(part.batch.response_mask.sum()) for part in parts)
+    for part in parts:
+        with autocast(runtime):
+            values = value_model(part.batch)
+        result = value_loss(
+            values,
+            part.of(this.opinions.values),
+            part.of(this.targets.returns),
+            part.batch.response_mask,
+            clip_range=config.clip_range,
+            denominator=tokens,
+        )
+        tally.add("value_loss", result.loss.detach())
+        tally.add("value_clipped", result.clipped_sum)
+        yield result.loss
