@@ -1,0 +1,145 @@
+"""``heed import`` and ``heed export``: public data formats in and out of a workspace."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from heed.cli.common import (
+    DEFAULT_WORKSPACE,
+    JsonOption,
+    WorkspaceOption,
+    create_workspace,
+    open_workspace,
+    print_json,
+    say,
+)
+
+if TYPE_CHECKING:
+    from heed.records import Demonstration, Prompt, Ranking
+    from heed.store.database import Store
+
+T = TypeVar("T")
+
+_BATCH = 2000
+"""Records in one transaction."""
+
+
+def import_(
+    source: Annotated[str, typer.Argument(metavar="FORMAT:PATH", help="Such as hh-rlhf:train.jsonl.gz.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    limit: Annotated[int | None, typer.Option(min=1, help="Read so many records at most.")] = None,
+    as_json: JsonOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Read prompts, demonstrations and rankings from a file into a workspace.
+
+    What is there already is not added again. A mistake in the file is named with its line.
+
+    [dim]Example:[/]  heed import hh-rlhf:harmless-base/train.jsonl.gz
+    """
+    from heed.data.readers import read
+    from heed.runtime.progress import open_progress
+
+    format_name, path = split_source(source)
+    progress = open_progress(sys.stderr, silent=quiet or as_json)
+    records = read(format_name, path)
+    with create_workspace(workspace).store() as store:
+        before = store.counts()
+        read_in: Counter[str] = Counter()
+        with progress.track(limit or 0, "records") as tracker:
+            for batch in batches(islice(records, limit), _BATCH):
+                read_in.update(type(record).__name__.lower() for record in batch)
+                add(store, batch)
+                tracker.advance(len(batch))
+        after = store.counts()
+    progress.close()
+    added = {name: after[name] - before.get(name, 0) for name in after}
+    if as_json:
+        print_json({"read": dict(read_in), "added": added})
+        return
+    said = ", ".join(f"{number:,} {name}s" for name, number in read_in.items()) or "nothing"
+    new = ", ".join(f"{number:,} {name}" for name, number in added.items() if number) or "nothing new"
+    say(f"Read {said} from {path}; added {new}.")
+
+
+class Exported(StrEnum):
+    """What ``heed export`` can write."""
+
+    prompts = "prompts"
+    demonstrations = "demonstrations"
+    rankings = "rankings"
+
+
+def export(
+    what: Annotated[Exported, typer.Argument(metavar="WHAT", help="prompts, demonstrations or rankings.")],
+    target: Annotated[str, typer.Argument(metavar="FORMAT:PATH", help="Such as heed:rankings.jsonl.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    split: Annotated[str | None, typer.Option(help="This split only.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write people's work from a workspace to a file.
+
+    [dim]Example:[/]  heed export rankings trl-preference:pairs.jsonl
+    """
+    from heed.data.writers import write
+
+    format_name, path = split_source(target)
+    with open_workspace(workspace).store() as store:
+        records: list[Prompt] | list[Demonstration] | list[Ranking]
+        if what is Exported.prompts:
+            records = store.prompts(split=split)
+        elif what is Exported.demonstrations:
+            records = store.demonstrations(split=split)
+        else:
+            records = store.rankings(split=split)
+    rows = write(format_name, path, records)
+    if as_json:
+        print_json({"path": str(path), "rows": rows})
+    else:
+        say(f"Wrote {rows:,} rows to {path}.")
+
+
+def split_source(source: str) -> tuple[str, Path]:
+    """``"hh-rlhf:train.jsonl"`` as format and path.
+
+    Raises:
+        ConfigError: there is no colon in it.
+    """
+    from heed.errors import ConfigError
+
+    format_name, colon, path = source.partition(":")
+    if not colon or not path:
+        raise ConfigError(f"{source!r}: expected FORMAT:PATH, such as hh-rlhf:train.jsonl.gz")
+    return format_name, Path(path)
+
+
+def add(store: Store, records: Iterable[object]) -> None:
+    """Put records of any kind into the store.
+
+    Raises:
+        DataError: a record is plain text, which is for pretraining and read from its file.
+    """
+    from heed.errors import DataError
+    from heed.records import Demonstration, Prompt, Ranking
+
+    records = list(records)
+    store.add_prompts([one for one in records if isinstance(one, Prompt)])
+    store.add_demonstrations([one for one in records if isinstance(one, Demonstration)])
+    store.add_rankings([one for one in records if isinstance(one, Ranking)])
+    if any(isinstance(one, str) for one in records):
+        raise DataError("plain text is not kept in a workspace; name its file in the settings of a run instead")
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """``items`` in lists of ``size``."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
