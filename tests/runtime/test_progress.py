@@ -18,12 +18,13 @@ class Clock:
 def test_plain_lines_say_stage_share_time_left_and_figure_every_ten_seconds() -> None:
     clock, stream = Clock(), io.StringIO()
     progress = PlainProgress(stream, every_seconds=10, clock=clock)
-    progress.stage(3, 9, "reward model")
-    with progress.track(100, "steps") as tracker:
+    progress.begin("[3/9] reward model")
+    with progress.track(100, "steps", heading="[3/9] reward model") as tracker:
         for step in range(40):
             clock.now += 1.0
             tracker.advance(1, figure=f"loss {2.0 - step / 100:.2f}")
-    progress.stage(4, 9, "PPO-ptx")
+    progress.end("[3/9] reward model", 40.0, "loss 1.61")
+    progress.begin("[4/9] PPO-ptx")
     progress.close()
     assert stream.getvalue().splitlines() == [
         "[3/9] reward model",
@@ -33,7 +34,6 @@ def test_plain_lines_say_stage_share_time_left_and_figure_every_ten_seconds() ->
         "[3/9] reward model   40%  40/100 steps  1:00 min left  loss 1.61",
         "[3/9] reward model  40 s  loss 1.61  done",
         "[4/9] PPO-ptx",
-        "[4/9] PPO-ptx  0 s  done",
     ]
 
 
@@ -46,29 +46,32 @@ def test_work_done_before_an_interruption_does_not_make_the_forecast_rosy() -> N
     assert stream.getvalue() == " 90%  90/100 steps  10 s left\n"
 
 
-def test_bars_show_the_same_and_leave_a_tick_for_each_stage() -> None:
+def test_bars_show_two_stages_at_once_and_leave_a_tick_for_each() -> None:
     clock, stream = Clock(), io.StringIO()
     console = Console(file=stream, force_terminal=True, width=120, color_system=None, legacy_windows=False)
     progress = RichProgress(console, clock)
-    progress.stage(1, 2, "pretrain")
-    with progress.track(1000, "rows") as tracker:
+    progress.begin("[1/2] pretrain")
+    progress.begin("[2/2] collect")
+    with progress.track(1000, "rows", heading="[1/2] pretrain") as tracker:
         clock.now = 10.0
         tracker.advance(500, figure="loss 2.50")
         progress._bars.refresh()
         frame = stream.getvalue()
     progress.note("an aside")
+    progress.end("[1/2] pretrain", 10.0, "loss 2.50")
     progress.close()
-    assert "1/2 pretrain" in frame and "500/1,000 rows" in frame and "10 s left" in frame and "loss 2.50" in frame
+    assert "[1/2] pretrain" in frame and "[2/2] collect" in frame and "500/1,000 rows" in frame and "10 s left" in frame and "loss 2.50" in frame
     assert "an aside" in stream.getvalue()
-    assert "✓ 1/2 pretrain  10 s  loss 2.50" in stream.getvalue()
+    assert "✓ [1/2] pretrain  10 s  loss 2.50" in stream.getvalue()
 
 
 def test_silent_progress_accepts_everything() -> None:
     progress = SilentProgress()
-    progress.stage(1, 1, "x")
+    progress.begin("x")
     with progress.track(3, "steps", done=1) as tracker:
         tracker.advance(2, figure="y")
     progress.note("z")
+    progress.end("x", 1.0)
     progress.close()
 
 

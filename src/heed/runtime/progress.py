@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
@@ -40,13 +41,17 @@ class Tracker(Protocol):
 
 
 class Progress(Protocol):
-    """Whom a long run tells how far it is."""
+    """Whom a long run tells how far it is. Two stages may be on their way at once; each is known by its heading."""
 
-    def stage(self, index: int, total: int, name: str) -> None:
-        """Stage ``index`` (from 1) of ``total`` begins; the one before has ended."""
+    def begin(self, heading: str) -> None:
+        """A stage begins, such as ``"[3/9] Pretraining"``."""
         ...
 
-    def track(self, total: int, unit: str, *, done: int = 0) -> Tracker:
+    def end(self, heading: str, seconds: float, figure: str = "") -> None:
+        """It has ended, after so long, with this figure."""
+        ...
+
+    def track(self, total: int, unit: str, *, done: int = 0, heading: str = "") -> Tracker:
         """``total`` units of work begin, of which ``done`` were done before an interruption."""
         ...
 
@@ -55,17 +60,20 @@ class Progress(Protocol):
         ...
 
     def close(self) -> None:
-        """The last stage has ended."""
+        """Nothing more will come."""
         ...
 
 
 class SilentProgress:
     """Tells nobody."""
 
-    def stage(self, index: int, total: int, name: str) -> None:
+    def begin(self, heading: str) -> None:
         """Nothing."""
 
-    def track(self, total: int, unit: str, *, done: int = 0) -> SilentProgress:
+    def end(self, heading: str, seconds: float, figure: str = "") -> None:
+        """Nothing."""
+
+    def track(self, total: int, unit: str, *, done: int = 0, heading: str = "") -> SilentProgress:
         """A tracker that does nothing."""
         return self
 
@@ -86,26 +94,6 @@ class SilentProgress:
     ) -> None: ...
 
 
-class _Stages:
-    """What a bar and a plain line have in common: the stage's heading, its clock and its last figure."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.heading = ""
-        self.figure = ""
-        self._started = clock()
-
-    def begin(self, heading: str) -> str | None:
-        """Start the next stage. Returns the closing line of the one before, if there was one."""
-        closing = None
-        if self.heading:
-            closing = "  ".join(
-                part for part in (self.heading, duration(self.clock() - self._started), self.figure) if part
-            )
-        self.heading, self.figure, self._started = heading, "", self.clock()
-        return closing
-
-
 class PlainProgress:
     """Lines for a log file: one when a stage begins and ends, and one every ``every_seconds`` in between."""
 
@@ -113,51 +101,45 @@ class PlainProgress:
         self._stream = stream
         self._every = every_seconds
         self._clock = clock
-        self._stages = _Stages(clock)
 
-    def stage(self, index: int, total: int, name: str) -> None:
-        """Say that the stage before has ended and this one begins."""
-        self._switch(f"[{index}/{total}] {name}")
+    def begin(self, heading: str) -> None:
+        """Say that it begins."""
+        self.note(heading)
 
-    def track(self, total: int, unit: str, *, done: int = 0) -> _PlainTracker:
+    def end(self, heading: str, seconds: float, figure: str = "") -> None:
+        """Say that it has ended."""
+        self.note("  ".join(part for part in (heading, duration(seconds), figure, "done") if part))
+
+    def track(self, total: int, unit: str, *, done: int = 0, heading: str = "") -> _PlainTracker:
         """Work that is reported every so often."""
-        return _PlainTracker(self, total, unit, done)
+        return _PlainTracker(self, heading, total, unit, done)
 
     def note(self, message: str) -> None:
         """One line."""
         print(message, file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Say that the last stage has ended."""
-        self._switch("")
-
-    def _switch(self, heading: str) -> None:
-        closing = self._stages.begin(heading)
-        if closing:
-            self.note(f"{closing}  done")
-        if heading:
-            self.note(heading)
+        """Nothing is open."""
 
 
 class _PlainTracker:
-    def __init__(self, owner: PlainProgress, total: int, unit: str, done: int) -> None:
-        self._owner = owner
+    def __init__(self, owner: PlainProgress, heading: str, total: int, unit: str, done: int) -> None:
+        self._owner, self._heading = owner, heading
         self._total, self._unit, self._done = total, unit, done
-        self._before = done
+        self._before, self._figure = done, ""
         self._began = self._said = owner._clock()
 
     def advance(self, amount: int = 1, figure: str = "") -> None:
         self._done += amount
-        stages = self._owner._stages
-        stages.figure = figure or stages.figure
+        self._figure = figure or self._figure
         now = self._owner._clock()
         if now - self._said < self._owner._every:
             return
         self._said = now
         left = (now - self._began) * (self._total - self._done) / max(self._done - self._before, 1)
         share = self._done / max(self._total, 1)
-        parts = [stages.heading, f"{share:4.0%}", f"{self._done:,}/{self._total:,} {self._unit}"]
-        parts += [f"{duration(max(left, 0.0))} left", stages.figure]
+        parts = [self._heading, f"{share:4.0%}", f"{self._done:,}/{self._total:,} {self._unit}"]
+        parts += [f"{duration(max(left, 0.0))} left", self._figure]
         self._owner.note("  ".join(part for part in parts if part))
 
     def __enter__(self) -> Self:
@@ -169,13 +151,12 @@ class _PlainTracker:
 
 
 class RichProgress:
-    """A bar for the work being done, and a tick for every stage behind it."""
+    """A bar for every stage on its way, and a tick for every one behind."""
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         self._console = console
-        self._stages = _Stages(clock)
         self._bars = Bars(
-            TextColumn("[bold]{task.fields[heading]}"),
+            TextColumn("[bold]{task.description}", markup=True),
             BarColumn(bar_width=24),
             _Counts(),
             _TimeLeft(),
@@ -184,40 +165,46 @@ class RichProgress:
             get_time=clock,
             transient=True,
         )
+        self._tasks: dict[str, TaskID] = {}
         self._bars.start()
 
-    def stage(self, index: int, total: int, name: str) -> None:
-        """Tick off the stage before; the bars from now on belong to this one."""
-        self._switch(f"{index}/{total} {name}")
+    def begin(self, heading: str) -> None:
+        """A bar that does not know its length yet."""
+        self._tasks[heading] = self._bars.add_task(escape(heading), total=None, unit="", before=0, figure="")
 
-    def track(self, total: int, unit: str, *, done: int = 0) -> _RichTracker:
-        """A bar."""
-        heading = self._stages.heading
-        task = self._bars.add_task("", total=total, completed=done, unit=unit, before=done, heading=heading, figure="")
-        return _RichTracker(self._bars, task, self._stages)
+    def end(self, heading: str, seconds: float, figure: str = "") -> None:
+        """Take the bar away and tick the stage off."""
+        self._bars.remove_task(self._tasks.pop(heading))
+        line = "  ".join(part for part in (heading, duration(seconds), figure) if part)
+        self._console.print(Text("✓ ", style="green") + Text(line))
+
+    def track(self, total: int, unit: str, *, done: int = 0, heading: str = "") -> _RichTracker:
+        """A bar: the stage's own while it has begun, else one for this work alone."""
+        if heading in self._tasks:
+            task = self._tasks[heading]
+            self._bars.reset(task, total=total, completed=done, unit=unit, before=done, figure="")
+            return _RichTracker(self._bars, task, passing=False)
+        task = self._bars.add_task(escape(heading), total=total, completed=done, unit=unit, before=done, figure="")
+        return _RichTracker(self._bars, task, passing=True)
 
     def note(self, message: str) -> None:
         """A line above the bars."""
         self._console.print(Text(message))
 
     def close(self) -> None:
-        """Tick off the last stage and take the bars away."""
-        self._switch("")
+        """Take the bars away."""
         self._bars.stop()
-
-    def _switch(self, heading: str) -> None:
-        closing = self._stages.begin(heading)
-        if closing:
-            self._console.print(Text("✓ ", style="green") + Text(closing))
 
 
 class _RichTracker:
-    def __init__(self, bars: Bars, task: TaskID, stages: _Stages) -> None:
-        self._bars, self._task, self._stages = bars, task, stages
+    def __init__(self, bars: Bars, task: TaskID, *, passing: bool) -> None:
+        self._bars, self._task, self._passing = bars, task, passing
 
     def advance(self, amount: int = 1, figure: str = "") -> None:
-        self._stages.figure = figure or self._stages.figure
-        self._bars.update(self._task, advance=amount, figure=self._stages.figure)
+        if figure:
+            self._bars.update(self._task, advance=amount, figure=figure)
+        else:
+            self._bars.update(self._task, advance=amount)
 
     def __enter__(self) -> Self:
         return self
@@ -225,7 +212,8 @@ class _RichTracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.remove_task(self._task)
+        if self._passing:
+            self._bars.remove_task(self._task)
 
 
 class _Counts(ProgressColumn):

@@ -1,0 +1,282 @@
+"""The whole loop on the sandbox: a small English world whose true preferences are a known program.
+
+Everything a real run needs people and months for happens here in minutes, and can be measured exactly. The gold score
+is read by the evaluation and by nothing else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from heed.config import PPOConfig, RewardConfig, RunConfig
+from heed.evaluation.overoptimization import probe
+from heed.pipeline import Stage
+from heed.records import Completion, Demonstration, Json, Labeler, LabelerGroup, Prompt
+from heed.recipes.measure import measure_run
+from heed.runtime.seeds import derive_seed
+from heed.sandbox import GoldScorer, World, crew, few_shot, grade, strip_strays
+from heed.stages import (
+    collect,
+    decoding_of,
+    load_codec,
+    ppo,
+    pretrain,
+    prompts_of,
+    rank,
+    reward,
+    sft,
+    text,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from heed.pipeline import Context
+    from heed.roles import Judge, Scorer
+    from heed.store import Store
+
+NUM_VALIDATION, NUM_WATCHED = 600, 250
+"""Prompts of the test split: ranked to validate reward models, and answered in the middle of PPO for its record."""
+WORLD = ("seed", "model", "pretrain.tokens", "base")
+"""Settings the text depends on."""
+
+
+def config() -> RunConfig:
+    """Settings of ``heed run sandbox``."""
+    return RunConfig(recipe="sandbox", reward=RewardConfig(epochs=2))
+
+
+def stages(config: RunConfig) -> list[Stage]:
+    """The loop, and the two controls that the report shows beside it: the blind one and the one without KL penalty."""
+    source = Sandbox()
+    people = ("seed", "labeling", "ppo.iterations", "ppo.prompts_per_round", "evaluation", "rounds")
+    listed = [
+        Stage(name="text", title="Text and tokenizer", work=partial(text, source=source), settings=WORLD),
+        Stage(
+            name="collect", title="Prompts and demonstrations", work=partial(collect, source=source), settings=people
+        ),
+        Stage(name="base", title="Pretraining", work=pretrain, settings=(*WORLD, "pretrain"), after=("text",)),
+        Stage(
+            name="sft", title="Supervised fine-tuning", work=sft, settings=("sft",), after=("base", "text", "collect")
+        ),
+        _ranking(source, "validation", "sft", "Ranking answers to validate with", ("training", "heldout")),
+    ]
+    for number in range(1, config.rounds + 1):
+        listed += _round(source, number)
+    listed += _controls(source, config)
+    listed.append(
+        Stage(
+            name="evaluate",
+            title="Evaluation",
+            work=partial(evaluate, rounds=config.rounds),
+            settings=("seed", "evaluation"),
+            after=tuple(stage.name for stage in listed),
+        )
+    )
+    return listed
+
+
+def _round(source: Sandbox, number: int) -> list[Stage]:
+    """Fresh comparisons from the newest policy, a reward model from all so far, and PPO from the SFT model again."""
+    policy = "sft" if number == 1 else named("ppo-ptx", number - 1)
+    ranked = tuple(f"rank-round-{earlier}" for earlier in range(1, number + 1))
+    scorer = named("reward", number)
+    return [
+        _ranking(source, f"round-{number}", policy, f"Ranking answers, round {number}"),
+        _reward(scorer, ranked, f"Reward model, round {number}"),
+        _ppo(source, named("ppo-ptx", number), scorer, with_ptx, f"PPO-ptx, round {number}", watched=True),
+    ]
+
+
+def _controls(source: Sandbox, config: RunConfig) -> list[Stage]:
+    ranked = tuple(f"rank-round-{number}" for number in range(1, config.rounds + 1))
+    scorer = named("reward", config.rounds)
+    listed = [
+        _ppo(source, "ppo", scorer, without_ptx, "PPO without the pretraining mix", watched=True),
+        _ppo(source, "ppo-kl-free", scorer, without_kl, "Control: PPO without KL penalty", watched=True),
+        _reward("reward-blind", ranked, "Control: blind reward model", blind=True),
+        _ppo(source, "ppo-blind", "reward-blind", with_ptx, "Control: PPO-ptx on the blind reward model", blind=True),
+    ]
+    if config.rounds > 1:  # as many comparisons in all, none of them fresh
+        rest = _ranking(source, "static", "sft", "Control: ranking as many answers of the SFT model")
+        listed += [
+            rest,
+            _reward("reward-static", ("rank-round-1", rest.name), "Control: reward model of a single round"),
+            _ppo(source, "ppo-ptx-static", "reward-static", with_ptx, "Control: PPO-ptx of a single round"),
+        ]
+    return listed
+
+
+def _ranking(
+    source: Sandbox, purpose: str, policy: str, title: str, groups: Sequence[LabelerGroup] = ("training",)
+) -> Stage:
+    return Stage(
+        name=f"rank-{purpose}",
+        title=title,
+        work=partial(rank, source=source, purpose=purpose, policy=policy, groups=groups),
+        settings=("seed", "labeling", "rounds", "ppo.max_new_tokens", "ppo.temperature"),
+        after=("collect", policy),
+    )
+
+
+def _reward(name: str, ranked: Sequence[str], title: str, blind: bool = False) -> Stage:
+    return Stage(
+        name=name,
+        title=title,
+        work=partial(reward, name=name, ranked=ranked, blind=blind),
+        settings=("seed", "reward"),
+        after=("sft", "rank-validation", *ranked),
+    )
+
+
+def _ppo(
+    source: Sandbox, name: str, scorer: str, adapt: object, title: str, blind: bool = False, watched: bool = False
+) -> Stage:
+    return Stage(
+        name=name,
+        title=title,
+        work=partial(
+            ppo,
+            name=name,
+            reward_model=scorer,
+            adapt=adapt,
+            source=source,
+            watch=watch if watched else None,
+            blind=blind,
+        ),
+        settings=("seed", "ppo"),
+        after=("collect", "text", "sft", scorer),
+    )
+
+
+def named(name: str, number: int) -> str:
+    """``"reward"`` for the first round's, ``"reward-2"`` for the second's."""
+    return name if number == 1 else f"{name}-{number}"
+
+
+# --- the four ways PPO is run
+
+
+def with_ptx(settings: PPOConfig) -> PPOConfig:
+    """As configured."""
+    return settings
+
+
+def without_ptx(settings: PPOConfig) -> PPOConfig:
+    """Without the pretraining mix."""
+    return settings.model_copy(update={"ptx_coef": 0.0})
+
+
+def without_kl(settings: PPOConfig) -> PPOConfig:
+    """With nothing that holds the policy back: what over-optimisation looks like."""
+    update = {"ptx_coef": 0.0, "kl_coef": 0.0, "kl_target": None, "learning_rate": 2.5 * settings.learning_rate}
+    return settings.model_copy(update=update | {"iterations": min(settings.iterations, 100)})
+
+
+# --- where everything comes from
+
+
+class Sandbox:
+    """The sandbox as a :class:`heed.stages.Source`."""
+
+    def text(self, config: RunConfig) -> list[str]:
+        """About as many words as pretraining reads tokens, a third less, for most words are one token."""
+        num_words = int(config.pretrain.tokens * 0.9)
+        return list(World(config.seed).pretraining_text(num_words, seed=config.seed))
+
+    def tokenizer(self, config: RunConfig, documents: Sequence[str]) -> PreTrainedTokenizerBase:
+        """A tokenizer in which every word of the world is one token."""
+        from heed.data.tokenizer import train_tokenizer
+
+        return train_tokenizer(documents[:20_000], config.model.vocab_size, line_prefix_space=True)
+
+    def collect(self, context: Context, store: Store) -> Mapping[str, Sequence[Prompt]]:
+        """Prompts of all splits, demonstrations, and the crew."""
+        config = context.config
+        world = World(config.seed)
+        wanted = {
+            "train": sum(_train_parts(config)),
+            "test": NUM_VALIDATION + NUM_WATCHED,
+            "final": config.evaluation.num_prompts,
+        }
+        prompts = {split: world.prompts(split, n, seed=config.seed) for split, n in wanted.items()}
+        for some in prompts.values():
+            store.add_prompts(some)
+        rng = random.Random(derive_seed(config.seed, "demonstrations"))
+        written = [
+            Demonstration(
+                prompt=prompt,
+                completion=Completion(text=world.demonstration(prompt, rng)),
+                labeler=f"demonstrator-{index % 20}",
+            )
+            for index, prompt in enumerate(prompts["train"][: config.labeling.num_demonstrations])
+        ]
+        writers = (Labeler(id=name, kind="simulated") for name in sorted({one.labeler for one in written}))
+        store.add_labelers([*writers, *(one.labeler for one in crew(world, seed=config.seed))])
+        store.add_demonstrations(written, campaign=context.fingerprint)
+        return prompts
+
+    def ranked_prompts(self, context: Context, purpose: str) -> list[Prompt]:
+        """A slice of the training prompts for each round, the test prompts for validation."""
+        if purpose == "validation":
+            return prompts_of(context, "test")[:NUM_VALIDATION]
+        config = context.config
+        demonstrated, ranked, _ = _train_parts(config)
+        each = ranked // config.rounds
+        if purpose == "static":  # the prompts of all rounds but the first
+            return prompts_of(context, "train")[demonstrated + each : demonstrated + ranked]
+        start = demonstrated + each * (int(purpose.removeprefix("round-")) - 1)
+        return prompts_of(context, "train")[start : start + each]
+
+    def policy_prompts(self, context: Context) -> list[Prompt]:
+        """Training prompts that nobody demonstrated or ranked."""
+        return prompts_of(context, "train")[-_train_parts(context.config)[2] :]
+
+    def judges(self, config: RunConfig, group: LabelerGroup) -> Sequence[Judge]:
+        """The simulated crew, or its held-out part."""
+        return [one for one in crew(World(config.seed), seed=config.seed) if one.labeler.group == group]
+
+
+def _train_parts(config: RunConfig) -> tuple[int, int, int]:
+    """How many training prompts are demonstrated, ranked, and left to PPO."""
+    episodes = config.ppo.iterations * config.ppo.prompts_per_round
+    return config.labeling.num_demonstrations, config.labeling.num_ranked_prompts, min(episodes, 20_000)
+
+
+# --- measuring
+
+
+def watch(context: Context, policy: PreTrainedModel, scorer: Scorer) -> Mapping[str, float]:
+    """Reward and gold of a policy in training, on test prompts. For the record: nothing is chosen by it."""
+    from heed.generation.sampler import LocalSampler
+
+    return probe(
+        LocalSampler(policy, load_codec(context), "policy"),
+        prompts_of(context, "test")[-NUM_WATCHED:],
+        reward=scorer,
+        gold=GoldScorer(World(context.config.seed)),
+        decoding=decoding_of(context.config, seed=0),
+    )
+
+
+def evaluate(context: Context, rounds: int) -> Mapping[str, Json]:
+    """The ladder and everything around it, on prompts that nothing was chosen by."""
+    world = World(context.config.seed)
+    models = {"base": "base", "sft": "sft", "ppo": "ppo", "ppo_ptx": named("ppo-ptx", rounds), "blind": "ppo-blind"}
+    models |= {"kl_free": "ppo-kl-free"}
+    if rounds > 1:
+        models |= {"ppo_ptx_round_1": "ppo-ptx", "ppo_ptx_static": "ppo-ptx-static"}
+    return measure_run(
+        context,
+        models=models,
+        reward_model=named("reward", rounds),
+        gold=GoldScorer(world),
+        grade=partial(grade, world),
+        strip=strip_strays,
+        few_shot=partial(few_shot, world),
+        stop=("\n",),
+        judged_by="gold",
+    )
