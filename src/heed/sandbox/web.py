@@ -48,7 +48,7 @@ def documents(facts: Facts, num_words: int, rng: random.Random) -> Iterator[str]
     words = 0
     while words < num_words:
         text = rng.choices(pages, cum_weights=bounds)[0](facts, rng)
-        words += text.count(" ") + text.count("\n") + 1
+        words += len(text.split())
         yield text
 
 
