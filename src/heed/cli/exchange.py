@@ -87,7 +87,7 @@ def export(
 ) -> None:
     """Write people's work from a workspace to a file.
 
-    [dim]Example:[/]  heed export rankings trl-preference:pairs.jsonl
+    [dim]Example:[/]  heed export rankings datasets:pairs.jsonl.gz
     """
     from heed.data.writers import write
 
@@ -122,15 +122,18 @@ def split_source(source: str) -> tuple[str, Path]:
 
 
 def add(store: Store, records: Iterable[object]) -> None:
-    """Put records of any kind into the store.
+    """Put records of any kind into the store. Labelers it does not know yet are people of the training group.
 
     Raises:
         DataError: a record is plain text, which is for pretraining and read from its file.
     """
     from heed.errors import DataError
-    from heed.records import Demonstration, Prompt, Ranking
+    from heed.records import Demonstration, Labeler, Prompt, Ranking
 
     records = list(records)
+    known = {labeler.id for labeler in store.labelers()}
+    named = dict.fromkeys(one.labeler for one in records if isinstance(one, Demonstration | Ranking))
+    store.add_labelers([Labeler(id=name) for name in named if name and name not in known])
     store.add_prompts([one for one in records if isinstance(one, Prompt)])
     store.add_demonstrations([one for one in records if isinstance(one, Demonstration)])
     store.add_rankings([one for one in records if isinstance(one, Ranking)])

@@ -80,7 +80,8 @@ def compare(
         [row[0] for row in open_local_sampler(workspace, name).sample(prompts, 1, decoding)] for name in (first, second)
     ]
     pairs = list(zip(*answers, strict=True))
-    scores = open_reward_scorer(workspace, judge).score(prompts, pairs)
+    scored = open_reward_scorer(workspace, judge).score(prompts, pairs)
+    scores = [[round(score, 4) for score in pair] for pair in scored]  # equal answers tie, whatever the last bits say
     rate = win_rate([pair[0] for pair in scores], [pair[1] for pair in scores])
     if as_json:
         rows = [_row(*one) for one in zip(prompts, pairs, scores, strict=True)]
