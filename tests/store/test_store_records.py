@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from sqlalchemy import Engine, text
 
 from heed.errors import DataError
 from heed.records import Completion, Demonstration, Labeler, Message, Prompt, Ranking, Rating
-from heed.store import Store
+from heed.store import Store, forms
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "heed.db")
+@pytest.fixture(autouse=True)
+def _people(store: Store) -> None:
+    store.add_labelers([Labeler(id=name) for name in ("ann", "bo", "cem")])
 
 
 def ranking(text: str = "q", tiers: tuple[int, ...] = (1, 0, 1), labeler: str = "ann") -> Ranking:
@@ -63,20 +62,24 @@ def test_adding_twice_changes_nothing(store: Store) -> None:
     assert store.add_rankings(given, round=2) == 2  # another round asks again
 
 
-def test_labelers_of_the_same_answers_share_an_item_and_a_second_thought_gets_its_own(store: Store) -> None:
+def test_labelers_of_the_same_answers_share_an_item_and_a_second_thought_gets_its_own(
+    store: Store, engine: Engine
+) -> None:
     given = [ranking(labeler="ann"), ranking(labeler="bo"), ranking(tiers=(0, 0, 0), labeler="ann")]
     store.add_rankings(given)
     assert store.rankings() == given
-    with store._read_connection() as connection:
-        items = connection.exec_driver_sql("SELECT slots_total, slots_open FROM item ORDER BY id").all()
-    assert [tuple(row) for row in items] == [(2, 0), (1, 0)]
+    assert _slots(engine) == [(2, 0), (1, 0)]
     store.add_rankings([ranking(labeler="cem")])
-    with store._read_connection() as connection:
-        assert connection.exec_driver_sql("SELECT slots_total FROM item WHERE id = 1").scalar() == 3
+    assert _slots(engine) == [(3, 0), (1, 0)]
+
+
+def _slots(engine: Engine) -> list[tuple[int, int]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text("SELECT slots_total, slots_open FROM item ORDER BY id"))]
 
 
 def test_rankings_are_selected_by_group_round_and_campaign(store: Store) -> None:
-    store.add_labelers([Labeler(id="ann"), Labeler(id="hel", group="heldout", kind="simulated")])
+    store.add_labelers([Labeler(id="hel", group="heldout", kind="simulated")])
     store.add_rankings([ranking(labeler="ann"), ranking(labeler="hel")], round=1)
     store.add_rankings([ranking(labeler="ann")], round=2, campaign="fresh")
     assert [one.labeler for one in store.rankings(labeler_group="heldout")] == ["hel"]
@@ -129,3 +132,29 @@ def test_counts(store: Store) -> None:
     store.add_demonstrations([Demonstration(prompt=Prompt.from_text("d"), completion=Completion(text="x"))])
     counts = store.counts()
     assert (counts["prompts"], counts["generations"], counts["rankings"], counts["demonstrations"]) == (2, 4, 1, 1)
+
+
+def test_nobody_in_particular_may_judge_but_a_name_must_be_known(store: Store) -> None:
+    store.add_rankings([ranking(labeler="")])
+    with pytest.raises(DataError, match=r"labeler 'zoe' is not known .1 such.*add_labelers"):
+        store.add_rankings([ranking(labeler="zoe"), ranking(labeler="ann")])
+    assert store.counts()["rankings"] == 1
+
+
+def test_the_nameless_may_disagree_about_the_same_answers(store: Store) -> None:
+    given = [ranking(tiers=tiers, labeler="") for tiers in ((0, 1), (1, 0), (0, 0))]
+    assert store.add_rankings(given) == 3
+    assert store.rankings() == given
+
+
+def test_a_changed_form_is_a_new_version(store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add_rankings([ranking("q1")])
+    monkeypatch.setitem(
+        forms.FORMS, forms.RANKING, {"questions": [{"name": "ranking", "kind": "tiers", "ties": False}]}
+    )
+    store.add_rankings([ranking("q2"), ranking("q3")])
+    with engine.connect() as connection:
+        versions = connection.execute(
+            text("SELECT form.version FROM item JOIN form ON form.id = form_id ORDER BY item.id")
+        )
+        assert list(versions.scalars()) == [1, 2, 2]

@@ -55,7 +55,7 @@ class JsonText(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """The value again."""
-        return None if value is None else json.loads(value)
+        return {} if value == "{}" else None if value is None else json.loads(value)
 
 
 class Integers(TypeDecorator[tuple[int, ...]]):
@@ -94,9 +94,11 @@ def encode_json(value: Json) -> str:
     Raises:
         DataError: the value is not JSON.
     """
+    if value == {}:  # most metadata
+        return "{}"
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
-        return text if not _AWKWARD.search(text) else json.dumps(value, separators=(",", ":"), default=_plain)
+        text = _READABLE.encode(value)
+        return text if not _AWKWARD.search(text) else _ASCII.encode(value)
     except (TypeError, ValueError) as error:
         raise DataError(f"{value!r} cannot be stored: {error}; expected numbers, text, lists and mappings") from error
 
@@ -107,6 +109,10 @@ def _plain(value: object) -> object:
     if isinstance(value, Sequence):
         return list(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)
+_ASCII = json.JSONEncoder(separators=(",", ":"), default=_plain)
 
 
 def _pack(code: str, values: Sequence[Any]) -> bytes:

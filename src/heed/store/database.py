@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine
 
 from heed.errors import DataError
-from heed.records import Completion, Demonstration, Labeler, LabelerGroup, Prompt, Ranking, Rating
-from heed.store import dialect, reading, writing
-from heed.store.forms import DEMONSTRATION, OVERALL, RANKING, RATING
+from heed.records import Completion, Demonstration, Json, Labeler, LabelerGroup, Prompt, Ranking, Rating
+from heed.store import dialect, exports, lineage, reading, runs, writing
+from heed.store.exports import Export, ExportKind
+from heed.store.judgements import judgement_of
+from heed.store.lineage import Dependents, Lineage, ModelCard
+from heed.store.lines import Record
 from heed.store.migrate import ensure_schema
 from heed.store.reading import AnswerGroup, Selection
-from heed.store.writing import Judgement
-
-R = TypeVar("R")
+from heed.store.runs import RunCard
 
 
 def utc_now() -> datetime:
@@ -72,7 +73,7 @@ class Store:
             writing.put_generations(connection, pairs, now)
 
     def add_labelers(self, labelers: Iterable[Labeler]) -> None:
-        """Add labelers. Those whose work arrives first are taken for human and in the training group.
+        """Add labelers; those who are there already stay as they are.
 
         Raises:
             DataError: a labeler is known as another kind or in another group.
@@ -81,43 +82,28 @@ class Store:
             writing.put_labelers(connection, labelers, self._clock())
 
     def add_demonstrations(self, demonstrations: Iterable[Demonstration], round: int = 0, campaign: str = "") -> int:
-        """Add demonstrations with their prompts and answers; returns how many were new."""
-        return self._judge(
-            (
-                Judgement(form=DEMONSTRATION, prompt=one.prompt, labeler=one.labeler, written=one.completion)
-                for one in demonstrations
-            ),
-            round,
-            campaign,
-        )
+        """Add demonstrations with their prompts and answers; returns how many were new.
+
+        Raises:
+            DataError: a labeler is not known. An empty labeler id is nobody in particular and needs no introduction.
+        """
+        return self._add_judgements(demonstrations, round, campaign)
 
     def add_rankings(self, rankings: Iterable[Ranking], round: int = 0, campaign: str = "") -> int:
-        """Add rankings with their prompts and answers; returns how many were new."""
-        return self._judge(
-            (
-                Judgement(form=RANKING, prompt=one.prompt, labeler=one.labeler, shown=one.completions, tiers=one.tiers)
-                for one in rankings
-            ),
-            round,
-            campaign,
-        )
+        """Add rankings with their prompts and answers; returns how many were new.
+
+        Raises:
+            DataError: a labeler is not known.
+        """
+        return self._add_judgements(rankings, round, campaign)
 
     def add_ratings(self, ratings: Iterable[Rating], round: int = 0, campaign: str = "") -> int:
-        """Add ratings with their prompts and answers; returns how many were new."""
-        return self._judge(
-            (
-                Judgement(
-                    form=RATING,
-                    prompt=one.prompt,
-                    labeler=one.labeler,
-                    shown=(one.completion,),
-                    values={OVERALL: one.overall, **one.flags},
-                )
-                for one in ratings
-            ),
-            round,
-            campaign,
-        )
+        """Add ratings with their prompts and answers; returns how many were new.
+
+        Raises:
+            DataError: a labeler is not known.
+        """
+        return self._add_judgements(ratings, round, campaign)
 
     def prompts(self, split: str | None = None, source: str | None = None) -> list[Prompt]:
         """Prompts of a split or source, or all."""
@@ -167,13 +153,110 @@ class Store:
         with self._read_connection() as connection:
             return reading.count(connection)
 
-    def _judge(self, judgements: Iterable[Judgement], round: int, campaign: str) -> int:
+    def freeze_export(self, kind: ExportKind, directory: Path, records: Sequence[Record]) -> Export:
+        """Freeze records that are in the store as ``directory/<id>/data.jsonl`` with a manifest.
+
+        The same records always give the same bytes and the same hash; freezing them again changes nothing.
+
+        Raises:
+            DataError: no records, records of another kind, or records that are not in the store.
+            WorkspaceError: the disk is full.
+        """
+        with self._read_connection() as connection:
+            sources = exports.find_sources(connection, kind, records)
+        export, manifest = exports.write_files(directory, kind, records, sources)
+        with self._write() as connection:
+            exports.put_export(connection, export, manifest, sources, self._clock())
+        return export
+
+    def register_model(
+        self,
+        name: str,
+        parent: str | None = None,
+        export_hash: str | None = None,
+        config_hash: str = "",
+        metrics: Mapping[str, Json] | None = None,
+        *,
+        stage: str = "",
+        uses: Sequence[str] = (),
+    ) -> None:
+        """Enter a model and what it was made from; a model of that name that is there already is replaced.
+
+        Args:
+            parent: the model its training started from; a name not registered here is a model from outside.
+            export_hash: the frozen data it was trained on.
+            uses: other models it was made with: for a policy, its reward model.
+
+        Raises:
+            DataError: the export is not known.
+        """
+        values = {"config_hash": config_hash, "metrics": metrics or {}, "stage": stage}
+        with self._write() as connection:
+            lineage.put_model(
+                connection,
+                name,
+                parent=parent,
+                uses=uses,
+                export_hash=export_hash,
+                values=values,
+                now=self._clock(),
+            )
+
+    def models(self) -> list[ModelCard]:
+        """Every model registered, oldest first."""
+        with self._read_connection() as connection:
+            return list(lineage.read_models(connection))
+
+    def lineage(self, name: str) -> Lineage:
+        """Everything a model was made from: its ancestors, their data sets, and the people behind those.
+
+        Raises:
+            WorkspaceError: there is no such model.
+        """
+        with self._read_connection() as connection:
+            return lineage.read_lineage(connection, name)
+
+    def dependents(self, labeler: str) -> Dependents:
+        """The data sets and models that a labeler's work went into.
+
+        Raises:
+            WorkspaceError: there is no such labeler.
+        """
+        with self._read_connection() as connection:
+            return lineage.read_dependents(connection, labeler)
+
+    def withdraw_labeler(self, labeler: str) -> Dependents:
+        """Leave a labeler's work out of all reading from now on; returns what would have to be rebuilt.
+
+        Raises:
+            WorkspaceError: there is no such labeler.
+        """
+        with self._write() as connection:
+            dependents = lineage.read_dependents(connection, labeler)
+            lineage.mark_withdrawn(connection, labeler, self._clock())
+            return dependents
+
+    def start_run(self, recipe: str, config: Mapping[str, Json], config_hash: str) -> int:
+        """Enter a run that starts now; its number."""
+        with self._write() as connection:
+            return runs.put_run(connection, recipe, config, config_hash, self._clock())
+
+    def end_run(self, run_id: int, state: Literal["done", "failed"], message: str = "") -> None:
+        """Say how a run ended."""
+        with self._write() as connection:
+            runs.end_run(connection, run_id, state, message, self._clock())
+
+    def runs(self) -> list[RunCard]:
+        """Every run, oldest first."""
+        with self._read_connection() as connection:
+            return list(runs.read_runs(connection))
+
+    def _add_judgements(self, records: Iterable[Demonstration | Ranking | Rating], round: int, campaign: str) -> int:
         if round < 0:
             raise DataError(f"round is {round}, expected 0 or more")
+        judgements = [judgement_of(record) for record in records]
         with self._write() as connection:
-            return writing.put_judgements(
-                connection, list(judgements), round=round, campaign=campaign, now=self._clock()
-            )
+            return writing.put_judgements(connection, judgements, round=round, campaign=campaign, now=self._clock())
 
     def _read(self, read: Callable[[Connection], Iterator[reading.Stored]]) -> list[Any]:
         with self._read_connection() as connection:

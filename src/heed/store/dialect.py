@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
@@ -65,6 +65,15 @@ def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]])
     if rows:
         module = sqlite if connection.dialect.name == "sqlite" else postgresql
         connection.execute(module.insert(table).on_conflict_do_nothing(), rows)
+
+
+def reserve_ids(connection: Connection, table: Table, n: int) -> list[int]:
+    """``n`` new ids, ascending, for rows about to be inserted in this transaction."""
+    if connection.dialect.name == "sqlite":  # whose writers are alone
+        last = connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()
+        return list(range(last + 1, last + 1 + n))
+    sequence = func.nextval(func.pg_get_serial_sequence(table.name, "id"))
+    return list(connection.execute(select(sequence).select_from(func.generate_series(1, n))).scalars())
 
 
 def lock_schema(connection: Connection) -> None:

@@ -183,7 +183,13 @@ def read_labelers(connection: Connection) -> Iterator[Labeler]:
 
 def count(connection: Connection) -> dict[str, int]:
     """How much of everything there is."""
-    tables = {"prompts": t.prompt, "generations": t.generation, "labelers": t.labeler, "responses": t.response}
+    tables = {
+        "prompts": t.prompt,
+        "generations": t.generation,
+        "labelers": t.labeler,
+        "exports": t.export,
+        "models": t.model,
+    }
     counts = {name: connection.execute(select(func.count()).select_from(table)).scalar_one()
               for name, table in tables.items()}  # fmt: skip
     chosen = Selection()

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from heed.store.columns import ExactText, Floats, Integers, JsonText
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema version, oldest first."""
 
 metadata = MetaData()
@@ -160,6 +160,7 @@ response = Table(  # append-only: a change of mind is a new response that supers
     Column("assignment_id", Integer, nullable=False),
     Column("item_id", Integer, nullable=False),
     Column("idempotency_key", Text, nullable=False, unique=True),
+    Column("said_key", Text, nullable=False),
     Column("supersedes", Integer, unique=True),
     Column("created_at", DateTime, nullable=False),
     UniqueConstraint("id", "item_id"),
@@ -168,6 +169,7 @@ response = Table(  # append-only: a change of mind is a new response that supers
     ForeignKeyConstraint(["supersedes", "assignment_id"], ["response.id", "response.assignment_id"]),
     Index("response_first", "assignment_id", unique=True, sqlite_where=_FIRST, postgresql_where=_FIRST),
     Index("response_item", "item_id"),
+    Index("response_said", "said_key"),
 )
 
 rank_tier = Table(  # append-only; equal tiers are ties, 0 is best
@@ -222,4 +224,72 @@ note = Table(  # what a labeler remarks; apart from the answers, so that a perso
     metadata,
     Column("response_id", ForeignKey("response.id"), primary_key=True),
     Column("text", ExactText, nullable=False),
+)
+
+export = Table(  # append-only: a frozen data set
+    "export",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("manifest", JsonText, nullable=False),
+    Column("created_at", DateTime, nullable=False),
+)
+
+export_response = Table(  # append-only: the judgements in a frozen data set
+    "export_response",
+    metadata,
+    Column("export_id", ForeignKey("export.id"), primary_key=True),
+    Column("response_id", ForeignKey("response.id"), primary_key=True),
+    Index("export_response_response", "response_id"),
+)
+
+export_prompt = Table(  # append-only: the prompts in a frozen data set
+    "export_prompt",
+    metadata,
+    Column("export_id", ForeignKey("export.id"), primary_key=True),
+    Column("prompt_id", ForeignKey("prompt.id"), primary_key=True),
+    Index("export_prompt_prompt", "prompt_id"),
+)
+
+model = Table(
+    "model",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", ExactText, nullable=False, unique=True),
+    Column("parent_id", ForeignKey("model.id")),
+    Column("export_id", ForeignKey("export.id")),
+    Column("config_hash", Text, nullable=False),
+    Column("stage", ExactText, nullable=False),
+    Column("metrics", JsonText, nullable=False),
+    Column("code_version", Text, nullable=False),
+    Column("created_at", DateTime, nullable=False),
+    CheckConstraint("parent_id <> id", name="model_parent"),
+    Index("model_parent_index", "parent_id"),
+    Index("model_export", "export_id"),
+)
+
+model_use = Table(  # models that helped to make one, such as the reward model behind a policy
+    "model_use",
+    metadata,
+    Column("model_id", ForeignKey("model.id"), primary_key=True),
+    Column("used_id", ForeignKey("model.id"), primary_key=True),
+    Index("model_use_used", "used_id"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("recipe", ExactText, nullable=False),
+    Column("config", JsonText, nullable=False),
+    Column("config_hash", Text, nullable=False),
+    Column("code_version", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message", ExactText, nullable=False),
+    Column("started_at", DateTime, nullable=False),
+    Column("ended_at", DateTime),
+    CheckConstraint("state IN ('running', 'done', 'failed')", name="run_state"),
+    CheckConstraint("(state = 'running') = (ended_at IS NULL)", name="run_ended"),
 )

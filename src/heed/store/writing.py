@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Column, Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from heed.errors import DataError
-from heed.records import Completion, Labeler, Prompt, content_id
+from heed.records import Completion, Labeler, Prompt
 from heed.store import schema as t
 from heed.store.dialect import insert_new
 from heed.store.forms import DEMONSTRATION, FORMS
-
-CHUNK = 5000
-"""Values in one IN list: below what SQLite and PostgreSQL allow."""
-
-H = TypeVar("H", bound=Hashable)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What one labeler said on one occasion, whatever the form."""
-
-    form: str
-    prompt: Prompt
-    labeler: str
-    shown: tuple[Completion, ...] = ()
-    """The candidates, in the order in which they were shown."""
-    tiers: tuple[int, ...] = ()
-    """One for each candidate, when they were ranked."""
-    written: Completion | None = None
-    """The answer, when one was written."""
-    values: Mapping[str, float] = field(default_factory=dict)
-    """Question to number, when the one candidate was graded."""
+from heed.store.judgements import Judgement, item_key, response_key, said_key
+from heed.store.rows import chunks, insert_rows, rows_by_key
 
 
 def put_prompts(connection: Connection, prompts: Iterable[Prompt], now: datetime) -> dict[str, int]:
@@ -47,10 +25,10 @@ def put_prompts(connection: Connection, prompts: Iterable[Prompt], now: datetime
         DataError: a prompt has the id of another one with other messages.
     """
     unique = {prompt.id: prompt for prompt in prompts}
-    known = _rows_by_key(connection, t.prompt.c.record_id, [t.prompt.c.id], unique)
+    known = rows_by_key(connection, t.prompt.c.record_id, [t.prompt.c.id], unique)
     rows = [_prompt_row(prompt, now) for prompt in unique.values() if prompt.id not in known]
     insert_new(connection, t.prompt, rows)
-    stored = _rows_by_key(connection, t.prompt.c.record_id, [t.prompt.c.id, t.prompt.c.messages], unique)
+    stored = rows_by_key(connection, t.prompt.c.record_id, [t.prompt.c.id, t.prompt.c.messages], unique)
     for record_id, row in stored.items():
         if row.messages != _messages(unique[record_id]):
             raise DataError(
@@ -64,14 +42,10 @@ def put_generations(
 ) -> dict[tuple[int, str], int]:
     """Row ids by (prompt row, record id); answers that are new are inserted in their order."""
     unique = {(prompt_id, completion.id): completion for prompt_id, completion in pairs}
-    rows = [_generation_row(prompt_id, completion, now) for (prompt_id, _), completion in unique.items()]
-    insert_new(connection, t.generation, rows)
-    ids: dict[tuple[int, str], int] = {}
-    for chunk in _chunks({prompt_id for prompt_id, _ in unique}):
-        columns = (t.generation.c.prompt_id, t.generation.c.record_id, t.generation.c.id)
-        for row in connection.execute(select(*columns).where(t.generation.c.prompt_id.in_(chunk))):
-            ids[row.prompt_id, row.record_id] = row.id
-    return ids
+    ids = _generation_ids(connection, unique)
+    new = {key: completion for key, completion in unique.items() if key not in ids}
+    insert_new(connection, t.generation, [_generation_row(key[0], completion, now) for key, completion in new.items()])
+    return ids | _generation_ids(connection, new)
 
 
 def put_labelers(connection: Connection, labelers: Iterable[Labeler], now: datetime) -> None:
@@ -87,7 +61,7 @@ def put_labelers(connection: Connection, labelers: Iterable[Labeler], now: datet
         t.labeler,
         [{"id": one.id, "kind": one.kind, "labeler_group": one.group, "created_at": now} for one in unique.values()],
     )
-    for row in _rows_by_key(connection, t.labeler.c.id, [t.labeler], unique).values():
+    for row in rows_by_key(connection, t.labeler.c.id, [t.labeler], unique).values():
         given = unique[row.id]
         if (row.kind, row.labeler_group) != (given.kind, given.group):
             raise DataError(
@@ -104,20 +78,33 @@ def put_judgements(
     Judgements of the same candidates in one round and campaign share an item. A labeler who judges them again,
     differently, gets an item of their own, since nobody holds two live assignments of one item.
     """
-    keyed = {_response_key(one, round, campaign): one for one in judgements}
-    known = _rows_by_key(connection, t.response.c.idempotency_key, [t.response.c.id], keyed)
+    said = [said_key(one) for one in judgements]
+    keyed = {response_key(key, round, campaign): (key, one) for key, one in zip(said, judgements, strict=True)}
+    known = rows_by_key(connection, t.response.c.idempotency_key, [t.response.c.id], keyed)
     new = {key: one for key, one in keyed.items() if key not in known}
     if not new:
         return 0
-    prompts = put_prompts(connection, (one.prompt for one in new.values()), now)
-    generations = put_generations(connection, _completions(new.values(), prompts), now)
-    _put_unknown_labelers(connection, {one.labeler for one in new.values()}, now)
-    item_keys = _item_keys(connection, list(new.values()), round, campaign)
-    items = _put_items(connection, list(zip(item_keys, new.values(), strict=True)), prompts, generations,
-                       {"round": round, "campaign": campaign, "created_at": now})  # fmt: skip
-    item_ids = [items[key] for key in item_keys]
-    responses = _put_responses(connection, list(zip(item_ids, new.items(), strict=True)), now)
-    _put_answers(connection, list(zip(responses, item_ids, new.values(), strict=True)), prompts, generations)
+    fresh = [one for _, one in new.values()]
+    _check_labelers(connection, {one.labeler for one in fresh}, now)
+    prompts = put_prompts(connection, (one.prompt for one in fresh), now)
+    generations = put_generations(connection, _completions(fresh, prompts), now)
+    keys = _item_keys(connection, fresh, round, campaign)
+    common = {"round": round, "campaign": campaign, "created_at": now}
+    items = _put_items(connection, list(zip(keys, fresh, strict=True)), prompts, generations, common)
+    item_ids = [items[key] for key in keys]
+    assignments = _put_assignments(connection, list(zip(item_ids, fresh, strict=True)), now)
+    rows = [
+        {
+            "assignment_id": assignment_id,
+            "item_id": item_id,
+            "idempotency_key": key,
+            "said_key": said,
+            "created_at": now,
+        }
+        for assignment_id, item_id, (key, (said, _)) in zip(assignments, item_ids, new.items(), strict=True)
+    ]
+    responses = insert_rows(connection, t.response, rows)
+    _put_answers(connection, list(zip(responses, item_ids, fresh, strict=True)), prompts, generations)
     return len(new)
 
 
@@ -130,13 +117,16 @@ def put_form(connection: Connection, name: str, now: datetime) -> int:
         return int(newest.id)
     version = 1 if newest is None else newest.version + 1
     values = {"name": name, "version": version, "definition": FORMS[name], "created_at": now}
-    return insert_returning(connection, t.form, [values])[0]
+    return insert_rows(connection, t.form, [values])[0]
 
 
-def insert_returning(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Insert rows; their ids, in the order of the rows."""
-    statement = insert(table).returning(table.c.id, sort_by_parameter_order=True)
-    return list(connection.execute(statement, [dict(row) for row in rows]).scalars())
+def _generation_ids(connection: Connection, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    columns = (t.generation.c.prompt_id, t.generation.c.record_id, t.generation.c.id)
+    ids: dict[tuple[int, str], int] = {}
+    for chunk in chunks({prompt_id for prompt_id, _ in keys}):
+        for row in connection.execute(select(*columns).where(t.generation.c.prompt_id.in_(chunk))):
+            ids[row.prompt_id, row.record_id] = row.id
+    return ids
 
 
 def _completions(judgements: Iterable[Judgement], prompts: Mapping[str, int]) -> Iterator[tuple[int, Completion]]:
@@ -147,12 +137,16 @@ def _completions(judgements: Iterable[Judgement], prompts: Mapping[str, int]) ->
             yield prompts[one.prompt.id], one.written
 
 
-def _put_unknown_labelers(connection: Connection, ids: set[str], now: datetime) -> None:
-    rows = [
-        {"id": one.id, "kind": one.kind, "labeler_group": one.group, "created_at": now}
-        for one in (Labeler(id=name) for name in sorted(ids))
-    ]
-    insert_new(connection, t.labeler, rows)
+def _check_labelers(connection: Connection, ids: set[str], now: datetime) -> None:
+    """Everyone must be known before their work is; only the nameless, whose id is empty, need no introduction."""
+    if "" in ids:
+        put_labelers(connection, [Labeler(id="")], now)
+    missing = sorted(ids - rows_by_key(connection, t.labeler.c.id, [t.labeler.c.id], ids).keys())
+    if missing:
+        raise DataError(
+            f"labeler {missing[0]!r} is not known ({len(missing)} such). Add labelers with add_labelers before their "
+            "work, so that what the held-out group says never counts as training"
+        )
 
 
 def _item_keys(connection: Connection, judgements: Sequence[Judgement], round: int, campaign: str) -> list[str]:
@@ -162,7 +156,7 @@ def _item_keys(connection: Connection, judgements: Sequence[Judgement], round: i
     pending = list(range(len(judgements)))
     for occurrence in range(len(judgements)):
         for index in pending:
-            keys[index] = _item_key(judgements[index], round, campaign, occurrence)
+            keys[index] = item_key(judgements[index], round, campaign, occurrence)
         taken |= _answered(connection, {keys[index] for index in pending})
         again = []
         for index in pending:
@@ -178,7 +172,7 @@ def _item_keys(connection: Connection, judgements: Sequence[Judgement], round: i
 
 def _answered(connection: Connection, item_keys: set[str]) -> set[tuple[str, str]]:
     found = set()
-    for chunk in _chunks(item_keys):
+    for chunk in chunks(item_keys):
         statement = (
             select(t.item.c.content_key, t.assignment.c.labeler_id)
             .join(t.assignment, t.assignment.c.item_id == t.item.c.id)
@@ -197,7 +191,7 @@ def _put_items(
 ) -> dict[str, int]:
     """Row ids by item key. An item has as many slots as it has been judged; none is open."""
     slots = Counter(key for key, _ in judged)
-    known = _rows_by_key(connection, t.item.c.content_key, [t.item.c.id], slots)
+    known = rows_by_key(connection, t.item.c.content_key, [t.item.c.id], slots)
     first = {key: one for key, one in reversed(judged) if key not in known}
     guideline = connection.execute(select(func.max(t.guideline.c.id))).scalar()
     forms = {name: put_form(connection, name, common["created_at"]) for name in {one.form for one in first.values()}}
@@ -216,7 +210,7 @@ def _put_items(
     ]
     ids = {key: row.id for key, row in known.items()}
     if rows:
-        ids.update(zip(ordered, insert_returning(connection, t.item, rows), strict=True))
+        ids.update(zip(ordered, insert_rows(connection, t.item, rows), strict=True))
     candidates = [
         {
             "item_id": ids[key],
@@ -235,29 +229,19 @@ def _put_items(
     return ids
 
 
-def _put_responses(
-    connection: Connection, judged: Sequence[tuple[int, tuple[str, Judgement]]], now: datetime
-) -> list[int]:
-    assignments = insert_returning(
-        connection,
-        t.assignment,
-        [
-            {
-                "item_id": item_id,
-                "labeler_id": judgement.labeler,
-                "attempt": 1,
-                "state": "submitted",
-                "served_at": now,
-                "submitted_at": now,
-            }
-            for item_id, (_, judgement) in judged
-        ],
-    )
+def _put_assignments(connection: Connection, judged: Sequence[tuple[int, Judgement]], now: datetime) -> list[int]:
     rows = [
-        {"assignment_id": assignment_id, "item_id": item_id, "idempotency_key": key, "created_at": now}
-        for assignment_id, (item_id, (key, _)) in zip(assignments, judged, strict=True)
+        {
+            "item_id": item_id,
+            "labeler_id": judgement.labeler,
+            "attempt": 1,
+            "state": "submitted",
+            "served_at": now,
+            "submitted_at": now,
+        }
+        for item_id, judgement in judged
     ]
-    return insert_returning(connection, t.response, rows)
+    return insert_rows(connection, t.assignment, rows)
 
 
 def _put_answers(
@@ -294,16 +278,6 @@ def _put_answers(
         connection.execute(insert(t.answer), values)
 
 
-def _response_key(one: Judgement, round: int, campaign: str) -> str:
-    written = None if one.written is None else one.written.id
-    said = [list(one.tiers), written, dict(one.values)]
-    return content_id(one.form, campaign, round, one.prompt.id, [c.id for c in one.shown], one.labeler, said)
-
-
-def _item_key(one: Judgement, round: int, campaign: str, occurrence: int) -> str:
-    return content_id(one.form, campaign, round, one.prompt.id, [c.id for c in one.shown], occurrence)
-
-
 def _prompt_row(prompt: Prompt, now: datetime) -> dict[str, Any]:
     return {
         "record_id": prompt.id,
@@ -333,19 +307,3 @@ def _generation_row(prompt_id: int, completion: Completion, now: datetime) -> di
         "meta": completion.meta,
         "created_at": now,
     }
-
-
-def _rows_by_key(
-    connection: Connection, key: Column[Any], columns: Sequence[Any], values: Iterable[str]
-) -> dict[str, Any]:
-    found = {}
-    for chunk in _chunks(values):
-        for row in connection.execute(select(key.label("key"), *columns).where(key.in_(chunk))):
-            found[row.key] = row
-    return found
-
-
-def _chunks(values: Iterable[H]) -> Iterator[list[H]]:
-    iterator = iter(values)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk

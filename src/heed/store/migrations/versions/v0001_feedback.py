@@ -165,6 +165,7 @@ def _responses() -> None:
         sa.Column("assignment_id", sa.Integer, nullable=False),
         sa.Column("item_id", sa.Integer, nullable=False),
         sa.Column("idempotency_key", sa.Text, nullable=False, unique=True),
+        sa.Column("said_key", sa.Text, nullable=False),
         sa.Column("supersedes", sa.Integer, unique=True),
         sa.Column("created_at", sa.DateTime, nullable=False),
         sa.UniqueConstraint("id", "item_id"),
@@ -176,6 +177,7 @@ def _responses() -> None:
         "response_first", "response", ["assignment_id"], unique=True, sqlite_where=FIRST, postgresql_where=FIRST
     )
     op.create_index("response_item", "response", ["item_id"])
+    op.create_index("response_said", "response", ["said_key"])
     op.create_table(
         "rank_tier",
         sa.Column("response_id", sa.Integer, primary_key=True),
