@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from heed.data.chat import Codec
+    from heed.models.reward_model import RewardModel
+    from heed.models.scorer import RewardScorer
     from heed.pipeline import Context
 
 HELDOUT_SHARE = 0.02
 """Of the pretraining text, kept aside to measure the alignment tax."""
-VALIDATION = "rank-validation"
-"""The stage whose rankings nothing is trained on."""
 
 
 class Source(Protocol):
@@ -59,6 +59,14 @@ class Source(Protocol):
     def judges(self, config: RunConfig, group: LabelerGroup) -> Sequence[Judge]:
         """The training labelers, or those held out."""
         ...
+
+
+class Judged(NamedTuple):
+    """Rankings for a reward model."""
+
+    training: list[Ranking]
+    validation: list[Ranking]
+    """Nothing is trained on these but the temperature."""
 
 
 class Watch(Protocol):
@@ -175,16 +183,15 @@ def rank(
     return {"prompts": len(prompts), "rankings": len(rankings), "pairs": pairs, "tokens": tokens}
 
 
-def reward(context: Context, name: str, ranked: Sequence[str], blind: bool = False) -> Mapping[str, Json]:
-    """The reward model, from all rankings of these rank stages."""
+def reward(context: Context, name: str, judged: Callable[[Context], Judged], blind: bool = False) -> Mapping[str, Json]:
+    """A reward model from the SFT model, its zero point and its temperature."""
     from heed.models.reward_model import RewardModel
     from heed.models.scorer import encode_groups
     from heed.training.reward_modeling import fit_temperature, ranked_groups, reward_modeling, set_zero_point
 
     config, codec, runtime = context.config, load_codec(context), context.run.runtime
+    rankings, validation = judged(context)
     with open_store(context) as store:
-        rankings = [one for stage in ranked for one in store.rankings(campaign=campaign_of(context, stage))]
-        validation = store.rankings(campaign=campaign_of(context, VALIDATION), labeler_group="training")
         demonstrations = store.demonstrations(campaign=campaign_of(context, "collect"))[:1000]
         export = store.freeze_export("rankings", context.workspace.exports_dir, rankings)
 
@@ -222,15 +229,12 @@ def ppo(
     blind: bool = False,
 ) -> Mapping[str, Json]:
     """A policy trained against a reward model, from the SFT model."""
-    from heed.models.checkpoints import load_reward_model
-    from heed.models.scorer import RewardScorer
     from heed.models.value_model import ValueModel
     from heed.training.ppo import ppo as learn
 
     config, codec = context.config, load_codec(context)
     policy, reference = load_policy(context, "sft"), load_policy(context, "sft")
-    scores = load_reward_model(model_dir(context, reward_model), device=context.run.runtime.device)
-    scorer = RewardScorer(scores, codec, microbatch=context.run.runtime.microbatch, blind=blind)
+    scores, scorer = load_scorer(context, reward_model, blind=blind)
     prompts = source.policy_prompts(context)
     settings = adapt(config.ppo)
     result = learn(
@@ -287,6 +291,16 @@ def load_policy(context: Context, name: str) -> PreTrainedModel:
     from heed.models.checkpoints import load_policy as load
 
     return load(model_dir(context, name), device=context.run.runtime.device)
+
+
+def load_scorer(context: Context, name: str, blind: bool = False) -> tuple[RewardModel, RewardScorer]:
+    """A reward model of this workspace, and the same as a Scorer."""
+    from heed.models.checkpoints import load_reward_model
+    from heed.models.scorer import RewardScorer
+
+    runtime = context.run.runtime
+    model = load_reward_model(model_dir(context, name), device=runtime.device)
+    return model, RewardScorer(model, load_codec(context), microbatch=runtime.microbatch, blind=blind)
 
 
 def sampler_of(context: Context, name: str) -> Any:

@@ -12,22 +12,15 @@ from heed.evaluation.likelihood import pretraining_loss, reference_logprobs, row
 from heed.evaluation.overoptimization import Point
 from heed.evaluation.rates import Grader
 from heed.evaluation.results import write_results
-from heed.evaluation.reward_accuracy import evaluate_reward_model
 from heed.evaluation.win_rates import Groups, Strip
-from heed.models.checkpoints import load_reward_model
-from heed.models.scorer import RewardScorer
 from heed.records import Json, Prompt
 from heed.roles import Scorer
 from heed.runtime.metrics import read_metrics
 from heed.stages import (
-    VALIDATION,
-    campaign_of,
     final_decoding,
     load_codec,
     load_policy,
     load_rows,
-    model_dir,
-    open_store,
     prompts_of,
     sampler_of,
 )
@@ -44,29 +37,28 @@ def measure_run(
     context: Context,
     *,
     models: Mapping[str, str],
-    reward_model: str,
+    reward_scorer: Scorer,
     gold: Scorer,
     judged_by: str,
+    sections: Mapping[str, Any],
     grade: Grader | None = None,
     strip: Strip | None = None,
     few_shot: Callable[[Prompt], Prompt] | None = None,
-    true_preference: bool = True,
     stop: tuple[str, ...] = (),
     groups: Groups | None = None,
 ) -> Mapping[str, Json]:
-    """Compare the models, measure the reward model and the alignment tax, and leave it all in the run's directory.
+    """Compare the models, measure the alignment tax, and leave it all in the run's directory.
 
     Args:
         models: name in the ladder -> name in the workspace.
-        reward_model: name in the workspace of the one that the policies climbed.
+        reward_scorer: the reward model that the policies climbed.
         gold: judges the ladder.
+        judged_by: what ``gold`` is, in a few words.
+        sections: of ``results.json``, measured elsewhere.
         few_shot: makes the prompted base of the base model.
-        true_preference: ``gold`` is one, so the reward model's accuracy on it means something.
         stop: strings that end an answer of a model that was never taught to end it.
     """
     codec = load_codec(context)
-    scores = load_reward_model(model_dir(context, reward_model), device=context.run.runtime.device)
-    scorer = RewardScorer(scores, codec, microbatch=context.run.runtime.microbatch)
     samplers: dict[str, Any] = {}
     for name, directory in models.items():
         samplers[name] = sampler_of(context, directory)
@@ -79,7 +71,7 @@ def measure_run(
         decoding=replace(final_decoding(context.config), stop=stop),
         grade=grade,
         strip=strip,
-        reward_scorer=scorer,
+        reward_scorer=reward_scorer,
         reference_logprobs=reference_logprobs(load_policy(context, "sft"), codec),
         pool=POOL,
         pool_prompts=POOL_PROMPTS,
@@ -87,26 +79,17 @@ def measure_run(
         judged_by=judged_by,
         progress=context.run.progress,
     )
-    with open_store(context) as store:
-        campaign = campaign_of(context, VALIDATION)
-        preference = evaluate_reward_model(
-            scorer,
-            labels=store.rankings(campaign=campaign, labeler_group="training"),
-            heldout_labels=store.rankings(campaign=campaign, labeler_group="heldout"),
-            gold=gold if true_preference else None,
-            temperature=scores.temperature,
-        )
     rows = load_rows(context, "heldout")
     losses = {name: row_losses(load_policy(context, directory), rows) for name, directory in models.items()}
     results = write_results(
         context.run.dir / RESULTS,
         ladder,
-        {"reward_model": preference},
         pretraining_loss(losses),
         {"overoptimization": {"points": _watched(context, models)}},
+        sections,
     )
     best = results["win_rate_greedy"].get("ppo_ptx", {})
-    return {"win_rate_greedy": best.get("value"), "accuracy": preference["accuracy_labels"]}
+    return {"win_rate_greedy": best.get("value"), "worse": best.get("worse")}
 
 
 def _watched(context: Context, models: Mapping[str, str]) -> list[Mapping[str, Any]]:

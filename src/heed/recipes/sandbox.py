@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING
 
 from heed.config import PPOConfig, RewardConfig, RunConfig
 from heed.evaluation.overoptimization import probe
+from heed.evaluation.reward_accuracy import evaluate_reward_model
 from heed.pipeline import Stage
-from heed.records import Completion, Demonstration, Json, Labeler, LabelerGroup, Prompt
 from heed.recipes.measure import measure_run
+from heed.records import Completion, Demonstration, Json, Labeler, LabelerGroup, Prompt
 from heed.runtime.seeds import derive_seed
 from heed.sandbox import GoldScorer, World, crew, few_shot, grade, strip_strays
 from heed.stages import (
+    Judged,
+    campaign_of,
     collect,
     decoding_of,
     load_codec,
+    load_scorer,
+    open_store,
     ppo,
     pretrain,
     prompts_of,
@@ -40,6 +45,8 @@ if TYPE_CHECKING:
 
 NUM_VALIDATION, NUM_WATCHED = 600, 250
 """Prompts of the test split: ranked to validate reward models, and answered in the middle of PPO for its record."""
+VALIDATION = "rank-validation"
+"""The stage whose rankings nothing is trained on."""
 WORLD = ("seed", "model", "pretrain.tokens", "base")
 """Settings the text depends on."""
 
@@ -126,9 +133,9 @@ def _reward(name: str, ranked: Sequence[str], title: str, blind: bool = False) -
     return Stage(
         name=name,
         title=title,
-        work=partial(reward, name=name, ranked=ranked, blind=blind),
+        work=partial(reward, name=name, judged=partial(judged, ranked=ranked), blind=blind),
         settings=("seed", "reward"),
-        after=("sft", "rank-validation", *ranked),
+        after=("sft", VALIDATION, *ranked),
     )
 
 
@@ -150,6 +157,14 @@ def _ppo(
         settings=("seed", "ppo"),
         after=("collect", "text", "sft", scorer),
     )
+
+
+def judged(context: Context, ranked: Sequence[str]) -> Judged:
+    """What the training labelers said in these rank stages."""
+    with open_store(context) as store:
+        training = [one for stage in ranked for one in store.rankings(campaign=campaign_of(context, stage))]
+        validation = store.rankings(campaign=campaign_of(context, VALIDATION), labeler_group="training")
+    return Judged(training=training, validation=validation)
 
 
 def named(name: str, number: int) -> str:
@@ -269,14 +284,23 @@ def evaluate(context: Context, rounds: int) -> Mapping[str, Json]:
     models |= {"kl_free": "ppo-kl-free"}
     if rounds > 1:
         models |= {"ppo_ptx_round_1": "ppo-ptx", "ppo_ptx_static": "ppo-ptx-static"}
+    with open_store(context) as store:
+        campaign = campaign_of(context, VALIDATION)
+        labels, heldout = (store.rankings(campaign=campaign, labeler_group=group) for group in ("training", "heldout"))
+    scores, scorer = load_scorer(context, named("reward", rounds))
+    gold = GoldScorer(world)
+    preference = evaluate_reward_model(
+        scorer, labels=labels, heldout_labels=heldout, gold=gold, temperature=scores.temperature
+    )
     return measure_run(
         context,
         models=models,
-        reward_model=named("reward", rounds),
-        gold=GoldScorer(world),
+        reward_scorer=scorer,
+        gold=gold,
+        judged_by="gold",
+        sections={"reward_model": preference},
         grade=partial(grade, world),
         strip=strip_strays,
         few_shot=partial(few_shot, world),
         stop=("\n",),
-        judged_by="gold",
     )
