@@ -1,0 +1,328 @@
+"""The report's figures of what was reached. Each takes results and returns an SVG, or nothing if there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from heed.reports.drawing import BAND, INK, LINE, MUTED, PAPER, canvas, colour, quiet, svg
+from heed.reports.words import COMPARISONS, CONTROLS, RATES, Figures, kind_label, label, number, percent
+
+MARKS = {"win_rate": ("o", 8.0), "win_rate_greedy": ("D", 6.2), "win_rate_controlled": ("s", 6.4)}
+RATES_DRAWN = ("right", "constraint", "hallucination", "rudeness", "over_abstention")
+
+
+def ladder(results: Figures) -> str:
+    """Every model's win rate against the baseline, three ways, with intervals; controls below a rule."""
+    models = list(results.get("win_rate", {}))
+    if not models:
+        return ""
+    rungs = [name for name in models if name not in CONTROLS]
+    controls = [name for name in CONTROLS if name in models]
+    rows = [*rungs, *controls]
+    places = {name: index + (0.55 if name in controls else 0.0) for index, name in enumerate(rows)}
+    baseline = results.get("evaluation", {}).get("baseline", "sft")
+    with canvas(8.6, 0.62 * len(rows) + 1.25) as (figure, axes):
+        quiet(axes, y=False)
+        axes.axvline(0.5, color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)))
+        for name in rows:
+            for offset, (section, (mark, size)) in zip((-0.22, 0.0, 0.22), MARKS.items(), strict=True):
+                one = results.get(section, {}).get(name)
+                if one is None or (name == baseline and section != "win_rate"):
+                    continue
+                _dot(axes, one, places[name] + offset, colour(name, tuple(models)), mark, size, section == "win_rate")
+        if controls:
+            axes.axhline(places[controls[0]] - 0.78, color=LINE, linewidth=0.9)
+            axes.text(
+                0.995,
+                places[controls[0]] - 0.72,
+                "controls and best-of-n",
+                color=MUTED,
+                ha="right",
+                va="top",
+                fontsize=8.5,
+                transform=axes.get_yaxis_transform(),
+            )
+        axes.set_yticks([places[name] for name in rows], [label(name) for name in rows])
+        axes.tick_params(axis="y", labelcolor=INK, labelsize=10.5)
+        axes.set_ylim(max(places.values()) + 0.6, -0.6)
+        ends = [results[s][n] for s in MARKS for n in results.get(s, {})]
+        axes.set_xlim(
+            min(0.0, *(one["low"] for one in ends)), min(1.0, max(0.75, *(one["high"] + 0.03 for one in ends)))
+        )
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xlabel(f"preferred to {label(baseline)}, ties count half, 95 % intervals")
+        for section, (mark, size) in MARKS.items():
+            face = MUTED if section == "win_rate" else PAPER
+            axes.plot([], [], mark, color=MUTED, markerfacecolor=face, markersize=size, label=COMPARISONS[section])
+        figure.legend(loc="outside upper left", ncols=3, handletextpad=0.2, columnspacing=1.4)
+        return svg(figure, "ladder", f"Win rates of {len(rows)} models against {label(baseline)}")
+
+
+def _dot(axes: Axes, one: Figures, at: float, tint: str, mark: str, size: float, filled: bool) -> None:
+    axes.plot([one["low"], one["high"]], [at, at], color=tint, linewidth=2.2, alpha=0.55)
+    axes.plot(
+        one["value"],
+        at,
+        mark,
+        color=tint,
+        markersize=size,
+        markeredgewidth=1.6,
+        markerfacecolor=tint if filled else PAPER,
+    )
+
+
+def rates(results: Figures) -> str:
+    """Rates of each model at temperature 1, one panel each."""
+    table = results.get("intervals", {}).get("rates", {})
+    models = [name for name in table if name != "kl_free"]
+    wanted = [rate for rate in RATES_DRAWN if any(table[name].get(rate, {}).get("n") for name in models)]
+    if not wanted:
+        return ""
+    with canvas(10.4, 0.34 * len(models) + 1.0, ncols=len(wanted), sharey=True) as (figure, panels):
+        for axes, rate in zip(np.atleast_1d(panels), wanted, strict=True):
+            quiet(axes, y=False)
+            for place, name in enumerate(models):
+                one = table[name].get(rate)
+                if one is not None and one.get("value") is not None:
+                    tint = colour(name, tuple(models))
+                    axes.barh(place, one["value"], height=0.62, color=tint, alpha=0.85)
+                    axes.plot([one["low"], one["high"]], [place, place], color=INK, linewidth=1.0)
+            axes.set_title(RATES[rate])
+            axes.set_xlim(0, None)
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            axes.xaxis.get_major_locator().set_params(nbins=3)
+            axes.set_yticks(range(len(models)), [label(name) for name in models])
+            axes.tick_params(axis="y", labelcolor=INK)
+            axes.set_ylim(len(models) - 0.4, -0.6)
+        return svg(figure, "rates", "Rates of each model at temperature 1")
+
+
+def accuracy(reward_model: Figures) -> str:
+    """Accuracy of the reward model on gold, labels and held-out labelers, beside what noise allows."""
+    intervals = reward_model.get("intervals", {})
+    names = {
+        "accuracy_gold": "true preference",
+        "accuracy_labels": "held-out labels",
+        "accuracy_heldout_labelers": "held-out labelers",
+    }
+    rows = [(text, intervals[name], "ppo_ptx") for name, text in names.items() if name in intervals]
+    rows += [(kind_label(name), one, "prompted") for name, one in reward_model.get("baselines", {}).items()]
+    blind = reward_model.get("blind", {}).get("intervals", {})
+    rows += [(f"blind: {text}", blind[name], "blind") for name, text in names.items() if name in blind]
+    if not rows:
+        return ""
+    bound = reward_model.get("noise_bound")
+    with canvas(5.0, 0.42 * len(rows) + 1.1) as (figure, axes):
+        quiet(axes, y=False)
+        for place, (_, one, model) in enumerate(rows):
+            axes.barh(place, one["value"] - 0.5, left=0.5, height=0.6, color=colour(model), alpha=0.85)
+            axes.plot([one["low"], one["high"]], [place, place], color=INK, linewidth=1.2)
+            axes.text(
+                max(one["high"], one["value"]) + 0.008,
+                place,
+                percent(one["value"], 1),
+                va="center",
+                color=INK,
+                fontsize=9.5,
+            )
+        if bound is not None:
+            axes.axvline(bound, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
+            axes.text(
+                bound, -0.62, f"noise bound {percent(bound, 1)}", color=MUTED, ha="center", va="bottom", fontsize=8.5
+            )
+        axes.set_yticks(range(len(rows)), [text for text, _, _ in rows])
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set_ylim(len(rows) - 0.45, -0.6)
+        axes.set_xlim(min(0.5, *(one["low"] for _, one, _ in rows)), 1.0)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        return svg(figure, "accuracy", "Accuracy of the reward model")
+
+
+def reliability(reward_model: Figures) -> str:
+    """Reliability diagram: how often preferences of a given confidence are right."""
+    bins = reward_model.get("reliability") or []
+    if not bins:
+        return ""
+    most = max(one["n"] for one in bins)
+    with canvas(4.4, 3.5) as (figure, axes):
+        quiet(axes)
+        axes.plot([0.5, 1], [0.5, 1], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+        axes.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], color=colour("ppo_ptx"), alpha=0.5)
+        for one in bins:
+            size = 4 + 9 * (one["n"] / most) ** 0.5
+            axes.plot(one["confidence"], one["accuracy"], "o", color=colour("ppo_ptx"), markersize=size)
+        axes.set_xlabel("confidence of the reward model")
+        axes.set_ylabel("share of labels that agree")
+        axes.set_xlim(0.49, 1.01)
+        axes.set_ylim(min(0.45, *(one["accuracy"] - 0.05 for one in bins)), 1.02)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0))
+        return svg(figure, "reliability", "Reliability diagram of the reward model")
+
+
+def by_gap(reward_model: Figures) -> str:
+    """Accuracy against the distance between the two scores."""
+    points = reward_model.get("by_gap") or []
+    if len(points) < 2:
+        return ""
+    with canvas(4.4, 3.5) as (figure, axes):
+        quiet(axes)
+        x, y = [one["gap"] for one in points], [one["value"] for one in points]
+        axes.fill_between(
+            x,
+            [one["low"] for one in points],
+            [one["high"] for one in points],
+            color=colour("ppo_ptx"),
+            alpha=0.18,
+            linewidth=0,
+        )
+        axes.plot(x, y, "o-", color=colour("ppo_ptx"), markersize=6)
+        axes.axhline(0.5, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+        axes.set_xlabel("distance between the two scores")
+        axes.set_ylabel("share of pairs ordered rightly")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        return svg(figure, "by-gap", "Accuracy by distance between the scores")
+
+
+def overoptimization(results: Figures) -> str:
+    """What was optimised and what was wanted, against the square root of KL: best-of-n beside PPO."""
+    points = results.get("overoptimization", {}).get("points", [])
+    runs = list(dict.fromkeys(point["run"] for point in points))
+    if not runs:
+        return ""
+    panels = {
+        "gold": "What was wanted: gain in true preference",
+        "reward": "What was optimised: gain in reward-model score",
+    }
+    with canvas(10.4, 4.0, ncols=2) as (figure, both):
+        for axes, (name, title) in zip(both, panels.items(), strict=True):
+            quiet(axes)
+            axes.axhline(0, color=MUTED, linewidth=1.0)
+            for run in runs:
+                path = sorted((p for p in points if p["run"] == run), key=lambda point: point["at"])
+                _path(axes, path, name, run, colour(run, tuple(runs)))
+            axes.set_title(title)
+            axes.set_xlabel("distance from the start: √KL, in √nats per answer")
+            _robust_bottom(axes, points, name)
+        handles, texts = both[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside lower center", ncols=len(runs))
+        return svg(figure, "overoptimization", "Gold and reward-model score against KL, best-of-n beside PPO")
+
+
+def _path(axes: Axes, path: Sequence[Figures], name: str, run: str, tint: str) -> None:
+    d = np.sqrt(np.maximum([point["kl"] for point in path], 0.0))
+    gain = np.array([point[name] for point in path]) - path[0][name]
+    axes.plot(d, gain, "D-" if run == "best_of_n" else "o-", color=tint, markersize=5, label=label(run))
+    if run == "best_of_n":
+        for x, y, point in list(zip(d, gain, path, strict=True))[1:]:
+            axes.annotate(
+                str(point["at"]),
+                (x, y),
+                textcoords="offset points",
+                xytext=(0, 6),
+                ha="center",
+                color=MUTED,
+                fontsize=8,
+            )
+
+
+def _robust_bottom(axes: Axes, points: Sequence[Figures], name: str) -> None:
+    """A run that falls without end must not squeeze the others into a line: cut it off at thrice the best gain."""
+    starts = {p["run"]: p[name] for p in sorted(points, key=lambda point: -point["at"])}
+    gains = [p[name] - starts[p["run"]] for p in points]
+    best = max(gains)
+    if best > 0 and min(gains) < -3 * best:
+        axes.set_ylim(-3 * best, 1.2 * best)
+        axes.text(
+            0.99,
+            0.02,
+            f"cut off: the lowest point is {number(min(gains), 1)}",
+            color=MUTED,
+            ha="right",
+            va="bottom",
+            fontsize=8.5,
+            transform=axes.transAxes,
+        )
+
+
+def tax(results: Figures) -> str:
+    """Loss of each model on held-out pretraining text."""
+    losses = results.get("pretraining_loss", {})
+    intervals = results.get("intervals", {}).get("pretraining_loss", {})
+    baseline = results.get("evaluation", {}).get("baseline", "sft")
+    changes = results.get("pretraining_loss_change", {})
+    shown = [name for name in losses if name != "kl_free" and losses[name] is not None]
+    if not shown:
+        return ""
+    with canvas(6.6, 0.42 * len(shown) + 1.0) as (figure, axes):
+        quiet(axes, y=False)
+        if losses.get(baseline) is not None:
+            axes.axvline(losses[baseline], color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)))
+        for place, name in enumerate(shown):
+            axes.plot(losses[name], place, "o", color=colour(name, tuple(losses)), markersize=9)
+            change = changes.get(name)
+            text = number(losses[name], 3)
+            if change is not None:
+                text += f"   {number(change['value'], 3, sign=True)} against {label(baseline)}"
+            axes.annotate(
+                text,
+                (losses[name], place),
+                textcoords="offset points",
+                xytext=(9, 0),
+                va="center",
+                color=INK,
+                fontsize=9,
+            )
+        values = [losses[name] for name in shown]
+        room = max(max(values) - min(values), 0.02)
+        axes.set_xlim(min(values) - 0.12 * room, max(values) + 0.85 * room)
+        axes.set_yticks(range(len(shown)), [label(name) for name in shown])
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        rows = next((one["n"] for one in intervals.values()), 0)
+        axes.set_xlabel(f"nats per token on {rows} held-out rows of pretraining text" if rows else "nats per token")
+        return svg(figure, "tax", "Loss on held-out pretraining text")
+
+
+def kinds(results: Figures, model: str) -> str:
+    """The model's greedy win rate for each kind of task, best first."""
+    table: Mapping[str, Any] = results.get("win_rate_greedy", {}).get(model, {}).get("kinds", {})
+    if len(table) < 2:
+        return ""
+    rows = sorted(table, key=lambda kind: -table[kind]["value"])
+    blind = results.get("win_rate_greedy", {}).get("blind", {}).get("kinds", {})
+    with canvas(8.6, 0.33 * len(rows) + 1.1) as (figure, axes):
+        quiet(axes, y=False)
+        axes.axvspan(0.0, 0.5, color=BAND, alpha=0.55, linewidth=0)
+        axes.axvline(0.5, color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)))
+        for place, kind in enumerate(rows):
+            if kind in blind:
+                axes.plot(
+                    blind[kind]["value"],
+                    place,
+                    "o",
+                    color=colour("blind"),
+                    markersize=6,
+                    markerfacecolor=PAPER,
+                    markeredgewidth=1.4,
+                )
+            _dot(axes, table[kind], place, colour(model), "o", 7.5, True)
+        axes.set_yticks(range(len(rows)), [f"{kind_label(kind)}  ({table[kind]['n']})" for kind in rows])
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlim(0, 1.005)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        baseline = results.get("evaluation", {}).get("baseline", "sft")
+        axes.set_xlabel(f"greedy answer preferred to that of {label(baseline)}")
+        axes.plot([], [], "o", color=colour(model), label=label(model))
+        if blind:
+            axes.plot(
+                [], [], "o", color=colour("blind"), markerfacecolor=PAPER, markeredgewidth=1.4, label=label("blind")
+            )
+        figure.legend(loc="outside upper left", ncols=2, handletextpad=0.2)
+        return svg(figure, "kinds", "Greedy win rate for each kind of task")

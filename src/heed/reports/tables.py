@@ -1,0 +1,276 @@
+"""The report's tables: rows of plain values, ready for the template to lay out and escape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from heed.reports.material import Material
+from heed.reports.words import (
+    COMPARISONS,
+    CONTROLS,
+    GOOD_RATES,
+    RATES,
+    Figures,
+    big,
+    duration,
+    kind_label,
+    label,
+    number,
+    percent,
+    span,
+)
+
+Row = dict[str, Any]
+
+
+def ladder_rows(results: Figures) -> list[Row]:
+    """One row for each model: three win rates, what got worse, and what it cost."""
+    models = list(results.get("win_rate", {}))
+    scores, losses, kl = (results.get(name, {}) for name in ("scores", "pretraining_loss", "kl"))
+    rows = []
+    for name in [*(one for one in models if one not in CONTROLS), *(one for one in CONTROLS if one in models)]:
+        greedy = results.get("win_rate_greedy", {}).get(name)
+        row: Row = {"model": name, "label": label(name), "control": name in CONTROLS}
+        row["wins"] = [_share(results.get(section, {}).get(name)) for section in COMPARISONS]
+        row["better"] = percent(greedy["better"]) if greedy else ""
+        row["worse"] = percent(greedy["worse"]) if greedy else ""
+        own = scores.get(name, {})
+        row["gold"] = _mean(own.get("gold"))
+        row["reward"] = _mean(own.get("reward"))
+        row["words"] = _mean(own.get("words"), 1)
+        row["kl"] = number(kl.get(name), 2)
+        row["loss"] = number(losses.get(name), 3)
+        row["elo"] = _mean(results.get("elo", {}).get(name), 0)
+        rows.append(row)
+    return rows
+
+
+def control_rows(results: Figures, model: str) -> list[Row]:
+    """One model's win rate under every control, in the order in which they take style away."""
+    drawn = results.get("win_rate", {}).get(model, {})
+    greedy = results.get("win_rate_greedy", {}).get(model, {})
+    controlled = results.get("win_rate_controlled", {}).get(model, {})
+    baseline = label(results.get("evaluation", {}).get("baseline", "sft"))
+    listed = [
+        ("Temperature 1, independent samples", drawn),
+        ("… length regressed out", drawn.get("length_regressed")),
+        (f"… against the {baseline} answer of closest length, of 8", drawn.get("length_matched")),
+        (f"… against the greedy answer of {baseline}", drawn.get("over_greedy_baseline")),
+        ("Greedy against greedy", greedy),
+        ("… length regressed out", greedy.get("length_regressed")),
+        ("… stray sentences stripped from both sides", controlled.get("stripped")),
+        ("… both: the controlled win rate", controlled),
+    ]
+    for name, one in greedy.get("groups", {}).items():
+        listed.append((f"Greedy, {kind_label(name)} kinds only", one))
+    return [{"name": name, **_share(one)} for name, one in listed if one]
+
+
+def duel_rows(results: Figures) -> list[Row]:
+    """Models face to face."""
+    return [
+        {
+            "a": label(duel["a"]),
+            "b": label(duel["b"]),
+            "wins": [_share(duel.get(section)) for section in COMPARISONS],
+            "differences": [_points(duel.get("difference", {}).get(section)) for section in COMPARISONS],
+        }
+        for duel in results.get("duels", [])
+    ]
+
+
+def kind_rows(results: Figures, model: str) -> list[Row]:
+    """One row for each kind of task, what got worse first."""
+    baseline = results.get("evaluation", {}).get("baseline", "sft")
+    greedy = results.get("win_rate_greedy", {}).get(model, {}).get("kinds", {})
+    drawn = results.get("win_rate", {}).get(model, {}).get("kinds", {})
+    right = results.get("kinds", {})
+    rows = []
+    for kind in sorted(greedy, key=lambda one: greedy[one]["value"]):
+        one = greedy[kind]
+        row: Row = {"kind": kind_label(kind), "n": one["n"], "greedy": _share(one), "drawn": _share(drawn.get(kind))}
+        row |= {"better": percent(one["better"]), "worse": percent(one["worse"])}
+        row["state"] = "worse" if one["high"] < 0.5 else "doubtful" if one["value"] < 0.5 else ""
+        for name, who in (("before", baseline), ("after", model)):
+            found = right.get(who, {}).get(kind, {})
+            row[name] = percent(found.get("right_greedy", {}).get("value"))
+            row[f"{name}_drawn"] = percent(found.get("right", {}).get("value"))
+        rows.append(row)
+    return rows
+
+
+def rate_rows(results: Figures) -> tuple[list[str], list[Row]]:
+    """Names of the rates, and one row of them for each model; each says whether it is better than the baseline's."""
+    table = results.get("intervals", {}).get("rates", {})
+    baseline = table.get(results.get("evaluation", {}).get("baseline", "sft"), {})
+    wanted = [rate for rate in RATES if any(one.get(rate, {}).get("n") for one in table.values())]
+    rows = [
+        {"label": label(name), "cells": [_rate(one.get(rate), baseline.get(rate), rate) for rate in wanted]}
+        for name, one in table.items()
+    ]
+    return [RATES[rate] for rate in wanted], rows
+
+
+def _rate(one: Figures | None, baseline: Figures | None, rate: str) -> Row:
+    if one is None or one.get("value") is None:
+        return {"value": "–", "span": "", "change": ""}
+    change = ""
+    if baseline and baseline.get("value") is not None and rate != "abstention":
+        up, down = one["low"] > baseline["high"], one["high"] < baseline["low"]
+        if up or down:
+            change = "better" if up == (rate in GOOD_RATES) else "worse"
+    return {"value": percent(one["value"], 1), "span": span(one, 1), "change": change}
+
+
+def accuracy_rows(reward_model: Figures) -> list[Row]:
+    """The reward model's accuracy for each kind of prompt, worst first, and by which answer was longer."""
+    kinds = reward_model.get("by_kind", {})
+    rows = [
+        {"name": kind_label(kind), **_share(kinds[kind])}
+        for kind in sorted(kinds, key=lambda one: kinds[one]["value"] or 0)
+    ]
+    lengths = {
+        "preferred_longer": "the better answer is longer",
+        "preferred_shorter": "the better answer is shorter",
+        "equal_length": "both are equally long",
+    }
+    by_length = reward_model.get("by_length", {})
+    rows += [
+        {"name": text, **_share(by_length[name])} for name, text in lengths.items() if by_length.get(name, {}).get("n")
+    ]
+    return rows
+
+
+def stage_rows(results: Figures) -> list[Row]:
+    """What each stage took."""
+    stages: Mapping[str, Figures] = results.get("stages", {})
+    longest = max((one.get("wall_seconds") or 0.0 for one in stages.values()), default=0.0) or 1.0
+    return [
+        {
+            "name": one.get("title", name),
+            "seconds": duration(one.get("wall_seconds")),
+            "share": round(100 * (one.get("wall_seconds") or 0.0) / longest, 1),
+            "tokens": big(one["tokens"]) if one.get("tokens") else "",
+            "speed": f"{big(one['tokens'] / one['wall_seconds'])}/s"
+            if one.get("tokens") and one.get("wall_seconds")
+            else "",
+            "memory": f"{one['peak_rss_mib']:.0f} MiB" if one.get("peak_rss_mib") else "",
+        }
+        for name, one in stages.items()
+    ]
+
+
+def round_rows(results: Figures) -> list[Row]:
+    """The run's model after each round, and the control of a single round with as many comparisons."""
+    names = [one for one in results.get("win_rate", {}) if one == "ppo_ptx" or one.startswith("ppo_ptx_")]
+    if len(names) < 2:
+        return []
+    return [
+        {"label": label(name), "wins": [_share(results.get(s, {}).get(name)) for s in COMPARISONS]}
+        for name in sorted(names, key=lambda one: (not one.startswith("ppo_ptx_round"), one))
+    ]
+
+
+def lineage_rows(material: Material) -> list[Row]:
+    """Models as a tree: each under the one it was made from."""
+    parents = {name: card.get("parent") for name, card in material.models.items()}
+    rows: list[Row] = []
+
+    def grow(parent: str | None, depth: int) -> None:
+        for name in sorted(parents):
+            known = parents[name] if parents[name] in parents else None
+            if known == parent and name != parent and name not in {row["name"] for row in rows}:
+                card = material.models[name]
+                origin = parents[name] if parents[name] not in parents else None
+                row: Row = {"name": name, "depth": depth, "origin": origin, "kind": card.get("kind") or ""}
+                row |= {field: str(card.get(field) or "")[:16] for field in ("export_hash", "config_hash", "stage")}
+                rows.append(row)
+                grow(name, depth + 1)
+
+    grow(None, 0)
+    return rows
+
+
+def setting_rows(results: Figures) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The configuration by section, each a list of names and values."""
+    config: Mapping[str, Any] = results.get("config", {})
+    top = [(name, _written(value)) for name, value in config.items() if not isinstance(value, Mapping)]
+    sections = [
+        (name, [(field, _written(one)) for field, one in value.items()])
+        for name, value in config.items()
+        if isinstance(value, Mapping)
+    ]
+    return ([("run", top)] if top else []) + sections
+
+
+def diagnosis_rows(material: Material) -> list[Row]:
+    """What the PPO runs said was wrong, in the order they said it."""
+    return [
+        {
+            "run": run,
+            "step": one.get("step"),
+            "name": one.get("name", ""),
+            "meaning": one.get("meaning", ""),
+            "metric": one.get("metric", ""),
+            "value": number(_number(one.get("value")), 3),
+        }
+        for run, rows in material.diagnoses.items()
+        for one in rows
+    ]
+
+
+def sample_groups(results: Figures) -> list[tuple[str, list[Row]]]:
+    """Sample answers by kind, each with its models' answers in order."""
+    groups: dict[str, list[Row]] = {}
+    for sample in results.get("samples", []):
+        answers = [
+            {
+                "model": name,
+                "label": label(name),
+                "text": text,
+                "score": number(_number(sample.get("scores", {}).get(name)), 1),
+            }
+            for name, text in sample["answers"].items()
+            if name != "kl_free"
+        ]
+        row = {"prompt": sample["prompt"], "outcome": sample.get("outcome", ""), "answers": answers}
+        groups.setdefault(kind_label(sample.get("kind", "")), []).append(row)
+    return list(groups.items())
+
+
+def _share(one: Figures | None) -> Row:
+    if not one or one.get("value") is None:
+        return {"value": "–", "span": "", "n": "", "state": "", "low": 0, "high": 0, "at": 0}
+    state = "better" if one["low"] > 0.5 else "worse" if one["high"] < 0.5 else ""
+    return {
+        "value": percent(one["value"], 1),
+        "span": span(one, 1),
+        "n": one.get("n", ""),
+        "state": state,
+        "low": round(100 * max(one["low"], 0.0), 1),
+        "high": round(100 * min(one["high"], 1.0), 1),
+        "at": round(100 * one["value"], 1),
+    }
+
+
+def _points(one: Figures | None) -> Row:
+    if not one or one.get("value") is None:
+        return {"value": "–", "span": ""}
+    ends: Sequence[float] = (one["low"], one["high"])
+    return {
+        "value": number(100 * one["value"], 1, sign=True),
+        "span": " to ".join(number(100 * end, 1, sign=True) for end in ends),
+    }
+
+
+def _mean(one: Figures | None, digits: int = 2) -> str:
+    return number(one.get("value"), digits) if one else ""
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _written(value: Any) -> str:
+    return "–" if value is None else str(value)
