@@ -175,7 +175,7 @@ def run_stage(
     figures = dict(stage.work(Context(config=config, workspace=workspace, run=run, fingerprint=fingerprint)))
     figures["wall_seconds"] = round(time.perf_counter() - began, 2)
     figures["peak_rss_mib"] = round(peak_rss_mib(), 1)
-    record = {"name": name, "title": stage.title, "fingerprint": fingerprint, "figures": figures}
+    record: Json = {"name": name, "title": stage.title, "fingerprint": fingerprint, "figures": figures}
     write_json(directory / "stage.json", record)
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)
     return figures

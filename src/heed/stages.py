@@ -21,11 +21,12 @@ from heed.runtime.seeds import derive_seed
 from heed.store import Store
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
     from heed.data.chat import Codec
     from heed.models.reward_model import RewardModel
     from heed.models.scorer import RewardScorer
+    from heed.models.types import CausalLM
     from heed.pipeline import Context
 
 HELDOUT_SHARE = 0.02
@@ -72,7 +73,7 @@ class Judged(NamedTuple):
 class Watch(Protocol):
     """Looks at a policy in the middle of PPO, for the record only."""
 
-    def __call__(self, context: Context, policy: PreTrainedModel, scorer: Scorer) -> Mapping[str, float]:
+    def __call__(self, context: Context, policy: CausalLM, scorer: Scorer) -> Mapping[str, float]:
         """Figures to log."""
         ...
 
@@ -115,6 +116,8 @@ def collect(context: Context, source: Source) -> Mapping[str, Json]:
 
 def pretrain(context: Context) -> Mapping[str, Json]:
     """The base model: trained from nothing, or the one that ``base`` names."""
+    import torch
+
     from heed.models.loading import build_causal_lm, load_causal_lm
     from heed.training.pretrain import pretrain as learn
 
@@ -125,7 +128,8 @@ def pretrain(context: Context) -> Mapping[str, Json]:
         return {"parameters": model.num_parameters(), "tokens": 0}
     model = build_causal_lm(
         config.model, eos_id=codec.eos_id, pad_id=codec.pad_id, vocab_size=codec.vocab_size, seed=config.seed
-    ).to(context.run.runtime.device)
+    )
+    torch.nn.Module.to(model, context.run.runtime.device)  # the wrapper that transformers puts around it has no types
     result = learn(model, load_rows(context, "train"), config.pretrain, context.run)
     save(context, "base", model, metrics=result.metrics)
     return {"parameters": model.num_parameters(), "tokens": result.tokens, **result.metrics}
@@ -250,7 +254,7 @@ def ppo(
         evaluate=None if watch is None else lambda _, model: watch(context, model, scorer),
         evaluate_every=max(1, settings.iterations // 5),
     )
-    save(context, name, policy, parent="sft", metrics=result.metrics)
+    save(context, name, policy, parent="sft", metrics=result.metrics, uses=[reward_model])
     return {
         "tokens": result.tokens,
         "ptx_coef": result.ptx_coef,
@@ -286,7 +290,7 @@ def model_dir(context: Context, name: str) -> Path:
     return context.workspace.models_dir / name
 
 
-def load_policy(context: Context, name: str) -> PreTrainedModel:
+def load_policy(context: Context, name: str) -> CausalLM:
     """A language model of this workspace, on the run's device."""
     from heed.models.checkpoints import load_policy as load
 
@@ -339,25 +343,28 @@ def prompts_of(context: Context, split: str) -> list[Prompt]:
 def save(
     context: Context,
     name: str,
-    model: Any,
+    model: CausalLM | RewardModel,
     *,
     parent: str | None = None,
     export: str | None = None,
-    metrics: Mapping[str, Json] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    uses: Sequence[str] = (),
 ) -> None:
     """Save a model with the card that says what it was made from, and enter it into the lineage."""
     from heed.models.checkpoints import save_model
 
-    card = {
+    stage, settings = context.run.dir.name, config_hash(context.config)
+    card: dict[str, Json] = {
         "parent": parent,
         "export_hash": export,
-        "config_hash": config_hash(context.config),
-        "stage": context.run.dir.name,
+        "config_hash": settings,
+        "stage": stage,
+        "uses": list(uses),
         "metrics": dict(metrics or {}),
     }
     save_model(model_dir(context, name), model, load_codec(context).tokenizer, card)
     with open_store(context) as store:
-        store.register_model(name, **card)
+        store.register_model(name, parent, export, settings, metrics, stage=stage, uses=uses)
 
 
 def final_decoding(config: RunConfig) -> Decoding:

@@ -94,7 +94,7 @@ def measure_run(
 
 def _watched(context: Context, models: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """What the PPO runs recorded of themselves on the way: KL, reward and gold."""
-    points = []
+    points: list[Mapping[str, Any]] = []
     for name, directory in models.items():
         for row in read_metrics(context.workspace.runs_dir / directory / "metrics.jsonl"):
             if "gold" in row:

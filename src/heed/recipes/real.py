@@ -7,12 +7,13 @@ they may share failures: the figures say how far they agree, not that people wou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from heed.config import (
     EvaluationConfig,
@@ -24,13 +25,22 @@ from heed.config import (
     RunConfig,
     SFTConfig,
 )
+from heed.data.chat import Codec
+from heed.data.hygiene import (
+    cap_per_user,
+    drop_longer_than_context,
+    drop_shared_prefixes,
+    redact_personal_data,
+    split_by_user,
+)
 from heed.data.readers import read_demonstrations, read_prompts, read_rankings, read_texts
-from heed.errors import ConfigError, DataError
+from heed.errors import ConfigError
 from heed.evaluation.baselines import fit_bag_of_words, fit_length_scorer
 from heed.evaluation.reward_accuracy import compare_scorers, evaluate_reward_model
+from heed.files import write_json
 from heed.pipeline import Stage
 from heed.recipes.measure import measure_run
-from heed.records import Demonstration, Json, Labeler, LabelerGroup, Prompt, Ranking, content_id
+from heed.records import Demonstration, Json, Labeler, LabelerGroup, Prompt, Ranking
 from heed.runtime.seeds import numpy_generator
 from heed.stages import (
     Judged,
@@ -50,7 +60,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from heed.pipeline import Context
-    from heed.roles import Judge
+    from heed.roles import Judge, Scorer
     from heed.store import Store
 
 BOOKS = ("english-books/simple_books.jsonl.gz", "english-books/classic_books.jsonl.gz")
@@ -68,7 +78,10 @@ COMPARISONS = (
 )
 MORE_PROMPTS = (("open-assistant", "oasst-ranked-trees/prompts.jsonl"),)
 """Prompts without answers; they go to the final evaluation."""
+PROMPT_SHARES = {"train": 0.8, "final": 0.2}
+COMPARISON_SHARES = {"half-a": 0.425, "half-b": 0.425, "validation": 0.15}
 WORLD = ("seed", "model", "pretrain.tokens", "base", "data")
+Item = TypeVar("Item", Demonstration, Ranking, Prompt)
 CHARACTERS_PER_TOKEN = 3.6
 """Of English prose in a byte-pair encoding of a few thousand tokens; only says how many books to read."""
 
@@ -175,12 +188,9 @@ class RealData:
         root = _directory(config)
         books = list(chain.from_iterable(read_texts("text", root / name) for name in BOOKS))
         order = numpy_generator(config.seed, "books").permutation(len(books))
-        wanted, chosen = config.pretrain.tokens * CHARACTERS_PER_TOKEN, []
-        for index in order:
-            if sum(map(len, chosen)) > 1.1 * wanted:
-                break
-            chosen.append(books[index])
-        return chosen
+        lengths = np.cumsum([len(books[index]) for index in order])
+        wanted = 1.1 * config.pretrain.tokens * CHARACTERS_PER_TOKEN
+        return [books[index] for index in order[: int(np.searchsorted(lengths, wanted)) + 1]]
 
     def tokenizer(self, config: RunConfig, documents: Sequence[str]) -> PreTrainedTokenizerBase:
         """A byte-pair encoding of the books, with tokens for the roles of a conversation."""
@@ -189,22 +199,32 @@ class RealData:
         return train_tokenizer(documents[:60], config.model.vocab_size, chat_template=ROLES_TEMPLATE)
 
     def collect(self, context: Context, store: Store) -> Mapping[str, Sequence[Prompt]]:
-        """Demonstrations, comparisons in two halves and a part kept aside, and prompts for PPO and the evaluation."""
-        root, fits = _directory(context.config), _Fits(context)
-        demonstrations = list(fits.demonstrations(_read(read_demonstrations, root, DEMONSTRATIONS)))
-        rankings = [_placed(one) for one in fits.rankings(_read(read_rankings, root, COMPARISONS))]
-        taught = [one for one in demonstrations if not _kept_for_evaluation(one.prompt)]
-        held = [one.prompt for one in demonstrations if _kept_for_evaluation(one.prompt)]
-        held += fits.prompts(_read(read_prompts, root, MORE_PROMPTS))
+        """Demonstrations, comparisons in two halves and a part kept aside, and prompts for PPO and the evaluation.
+
+        What was left out and which personal data was removed, and why, is in ``hygiene.json``.
+        """
+        config, sieve = context.config, _Sieve(context)
+        root = _directory(config)
+        demonstrations = split_by_user(
+            sieve.clean("demonstrations", _read(read_demonstrations, root, DEMONSTRATIONS)), PROMPT_SHARES
+        )
+        rankings = split_by_user(
+            sieve.clean("comparisons", _read(read_rankings, root, COMPARISONS)), COMPARISON_SHARES, seed=1
+        )
+        more = sieve.clean("prompts", _read(read_prompts, root, MORE_PROMPTS))
+        taught = [one for one in demonstrations if one.prompt.split == "train"]
         names = {one.labeler for one in taught} | {one.labeler for one in rankings}
         store.add_labelers(Labeler(id=name) for name in sorted(names))
         store.add_demonstrations(taught, campaign=context.fingerprint)
         store.add_rankings(rankings, campaign=context.fingerprint)
-        final = _distinct(held)[: context.config.evaluation.num_prompts]
-        store.add_prompts(final)
-        policy = _distinct([one.prompt for one in taught if one.prompt.source == "self-instruct"])
-        context.run.progress.note(f"left out because they do not fit the context: {fits.left_out}")
-        return {"policy": policy, "final": final}
+        kept = [*(one.prompt for one in demonstrations if one.prompt.split == "final"), *more]
+        prompts = {
+            "policy": sieve.answerable([one.prompt for one in taught if one.prompt.source == "self-instruct"]),
+            "final": sieve.answerable(kept)[: config.evaluation.num_prompts],
+        }
+        store.add_prompts(prompts["final"])
+        write_json(context.run.dir / "hygiene.json", sieve.report)
+        return prompts
 
     def ranked_prompts(self, context: Context, purpose: str) -> list[Prompt]:
         """Nothing is ranked here: the comparisons exist already."""
@@ -221,43 +241,37 @@ class RealData:
         return ()
 
 
-class _Fits:
-    """Leaves out what does not fit the context, and counts it.
-
-    As in InstructGPT, a prompt may take at most half of the context; an answer may take what a prompt leaves.
-    """
+class _Sieve:
+    """InstructGPT's hygiene (section 3.2 and appendix A), with a report of what it did."""
 
     def __init__(self, context: Context) -> None:
         self._codec = load_codec(context)
-        self._room = self._codec.context - context.config.ppo.max_new_tokens
-        self.left_out = 0
+        self._max_new_tokens = context.config.ppo.max_new_tokens
+        self.report: dict[str, Json] = {}
 
-    def demonstrations(self, records: Iterator[Demonstration]) -> Iterator[Demonstration]:
-        for record in records:
-            if self._fits(record.prompt, [record.completion.text]):
-                yield record
+    def clean(self, name: str, records: Iterable[Item]) -> list[Item]:
+        """No personal data, no two prompts with a long common start, no user with too many, nothing too long."""
+        redacted = redact_personal_data(list(records))
+        distinct = drop_shared_prefixes(redacted.records)
+        capped = cap_per_user(distinct.kept)
+        fitting = drop_longer_than_context(capped.kept, self._codec)
+        self.report[name] = {
+            "read": len(redacted.records),
+            "left_out": {**distinct.reasons(), **capped.reasons(), **fitting.reasons()},
+            "kept": len(fitting.kept),
+            "personal_data_removed": redacted.kinds(),
+        }
+        return fitting.kept
 
-    def rankings(self, records: Iterator[Ranking]) -> Iterator[Ranking]:
-        for record in records:
-            if self._fits(record.prompt, [completion.text for completion in record.completions]):
-                yield record
-
-    def prompts(self, records: Iterator[Prompt]) -> list[Prompt]:
-        return [prompt for prompt in records if self._fits(prompt, [])]
-
-    def _fits(self, prompt: Prompt, answers: Sequence[str]) -> bool:
-        try:
-            length = len(self._codec.encode_prompt(prompt))
-        except DataError:
-            self.left_out += 1
-            return False
-        longest = max((len(ids) for ids in self._codec.encode_completions(answers)), default=0) if answers else 0
-        fits = length <= self._room and length + longest <= self._codec.context
-        self.left_out += not fits
-        return fits
+    def answerable(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """Different prompts that leave room for an answer."""
+        codec = Codec(self._codec.tokenizer, self._codec.context - self._max_new_tokens)
+        return drop_longer_than_context(list({prompt.id: prompt for prompt in prompts}.values()), codec).kept
 
 
-def _read(reader: Callable[..., Iterator], root: Path, files: Sequence[tuple[str, str]]) -> Iterator:  # type: ignore[type-arg]
+def _read(
+    reader: Callable[[str, Path], Iterator[Item]], root: Path, files: Sequence[tuple[str, str]]
+) -> Iterator[Item]:
     return chain.from_iterable(reader(form, root / name) for form, name in files)
 
 
@@ -275,26 +289,6 @@ def _directory(config: RunConfig) -> Path:
     return root
 
 
-def _share(prompt: Prompt, purpose: str) -> float:
-    """A number in [0, 1) that depends on the words of the first turn alone, the same in every set."""
-    words = "".join(character for character in prompt.messages[0].content.lower() if character.isalnum())
-    return int(content_id(purpose, words), 16) / 16**16
-
-
-def _placed(ranking: Ranking) -> Ranking:
-    share = _share(ranking.prompt, "comparisons")
-    split = "half-a" if share < 0.425 else "half-b" if share < 0.85 else "validation"
-    return replace(ranking, prompt=replace(ranking.prompt, split=split))
-
-
-def _kept_for_evaluation(prompt: Prompt) -> bool:
-    return _share(prompt, "evaluation") < 0.2
-
-
-def _distinct(prompts: Sequence[Prompt]) -> list[Prompt]:
-    return list({prompt.id: prompt for prompt in prompts}.values())
-
-
 # --- measuring
 
 
@@ -303,7 +297,7 @@ def evaluate(context: Context) -> Mapping[str, Json]:
     model, scorer = load_scorer(context, "reward")
     judge_model, judge = load_scorer(context, "reward-judge")
     training, validation = judged(context, "half-a")
-    scorers = {
+    scorers: dict[str, Scorer] = {
         "reward": scorer,
         "judge": judge,
         "length_only": fit_length_scorer(training),

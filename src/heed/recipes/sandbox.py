@@ -7,7 +7,7 @@ is read by the evaluation and by nothing else.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from heed.pipeline import Stage
 from heed.recipes.measure import measure_run
 from heed.records import Completion, Demonstration, Json, Labeler, LabelerGroup, Prompt
 from heed.runtime.seeds import derive_seed
-from heed.sandbox import GoldScorer, World, crew, few_shot, grade, strip_strays
+from heed.sandbox import GoldScorer, Split, World, crew, few_shot, grade, strip_strays
 from heed.stages import (
     Judged,
     campaign_of,
@@ -37,8 +37,9 @@ from heed.stages import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
+    from heed.models.types import CausalLM
     from heed.pipeline import Context
     from heed.roles import Judge, Scorer
     from heed.store import Store
@@ -65,9 +66,16 @@ def stages(config: RunConfig) -> list[Stage]:
         Stage(
             name="collect", title="Prompts and demonstrations", work=partial(collect, source=source), settings=people
         ),
-        Stage(name="base", title="Pretraining", work=pretrain, settings=(*WORLD, "pretrain"), after=("text",)),
         Stage(
-            name="sft", title="Supervised fine-tuning", work=sft, settings=("sft",), after=("base", "text", "collect")
+            name="base", title="Pretraining", work=pretrain, settings=(*WORLD, "pretrain"), after=("text",), alone=True
+        ),
+        Stage(
+            name="sft",
+            title="Supervised fine-tuning",
+            work=sft,
+            settings=("seed", "sft"),
+            after=("base", "text", "collect"),
+            alone=True,
         ),
         _ranking(source, "validation", "sft", "Ranking answers to validate with", ("training", "heldout")),
     ]
@@ -81,6 +89,7 @@ def stages(config: RunConfig) -> list[Stage]:
             work=partial(evaluate, rounds=config.rounds),
             settings=("seed", "evaluation"),
             after=tuple(stage.name for stage in listed),
+            alone=True,
         )
     )
     return listed
@@ -140,7 +149,13 @@ def _reward(name: str, ranked: Sequence[str], title: str, blind: bool = False) -
 
 
 def _ppo(
-    source: Sandbox, name: str, scorer: str, adapt: object, title: str, blind: bool = False, watched: bool = False
+    source: Sandbox,
+    name: str,
+    scorer: str,
+    adapt: Callable[[PPOConfig], PPOConfig],
+    title: str,
+    blind: bool = False,
+    watched: bool = False,
 ) -> Stage:
     return Stage(
         name=name,
@@ -212,7 +227,7 @@ class Sandbox:
         """Prompts of all splits, demonstrations, and the crew."""
         config = context.config
         world = World(config.seed)
-        wanted = {
+        wanted: dict[Split, int] = {
             "train": sum(_train_parts(config)),
             "test": NUM_VALIDATION + NUM_WATCHED,
             "final": config.evaluation.num_prompts,
@@ -232,7 +247,7 @@ class Sandbox:
         writers = (Labeler(id=name, kind="simulated") for name in sorted({one.labeler for one in written}))
         store.add_labelers([*writers, *(one.labeler for one in crew(world, seed=config.seed))])
         store.add_demonstrations(written, campaign=context.fingerprint)
-        return prompts
+        return {split: some for split, some in prompts.items()}
 
     def ranked_prompts(self, context: Context, purpose: str) -> list[Prompt]:
         """A slice of the training prompts for each round, the test prompts for validation."""
@@ -264,7 +279,7 @@ def _train_parts(config: RunConfig) -> tuple[int, int, int]:
 # --- measuring
 
 
-def watch(context: Context, policy: PreTrainedModel, scorer: Scorer) -> Mapping[str, float]:
+def watch(context: Context, policy: CausalLM, scorer: Scorer) -> Mapping[str, float]:
     """Reward and gold of a policy in training, on test prompts. For the record: nothing is chosen by it."""
     from heed.generation.sampler import LocalSampler
 
