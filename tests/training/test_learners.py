@@ -115,13 +115,15 @@ def test_ppo_makes_better_rewarded_text_likelier(tmp_path: Path, sign: float) ->
     """And with the score's sign turned, worse text: reward, KL and advantage all have the right sign."""
     policy = tiny_lm()
     config = PPOConfig(
-        iterations=20,
-        prompts_per_round=32,
-        minibatch=16,
-        learning_rate=1e-2,
-        kl_coef=0.02,
+        iterations=12,
+        prompts_per_round=64,
+        minibatch=32,
+        learning_rate=2e-2,
+        value_learning_rate=1e-2,
+        kl_coef=0.01,
         ptx_coef=0,
-        max_new_tokens=8,
+        max_new_tokens=6,
+        missing_eos_penalty=0,
     )
     result = run_ppo(policy, config, make_run(tmp_path), scorer=TokenScorer(sign))
     log = read_log(tmp_path)

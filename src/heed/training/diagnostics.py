@@ -21,40 +21,25 @@ from heed.ops.rewards import last_true
 from heed.roles import Scorer
 from heed.runtime.device import Runtime
 from heed.training.precision import autocast
-from heed.training.rollouts import Episodes, Opinions, slices
+from heed.training.rollouts import Episodes, Opinions, Round, slices
 
 _SCORED_ALONE = 8
 _SCORE_TOLERANCE = 1e-3
-_SAMPLER_TOLERANCE = {torch.float32: 1e-3}
-"""Largest gap, in nats, between a token's log-probability in the sampler and in the trainer; 0.5 in other dtypes."""
 
 
 def check_exactness(
-    policy: CausalLM,
-    scorer: Scorer,
-    episodes: Episodes,
-    opinions: Opinions,
-    rewards: Tensor,
-    scores: Tensor,
-    kl_coef: float,
-    temperature: float,
-    pad_id: int,
-    runtime: Runtime,
+    policy: CausalLM, scorer: Scorer, this: Round, kl_coef: float, temperature: float, pad_id: int, runtime: Runtime
 ) -> None:
-    """What must hold before the first update, when the policy still is the reference.
-
-    Args:
-        rewards: (N, R) as PPO computed them.
-        scores: (N,) what they were computed from: the Scorer's numbers, less the penalty for a missing end.
+    """What must hold in the first round, before any update, when the policy still is the reference.
 
     Raises:
         ExactnessError: names the check, what was found and where to look.
     """
-    check_ratio(policy, episodes, opinions, temperature, pad_id, runtime)
-    check_reference(episodes, opinions)
-    check_sampler(episodes, opinions, _SAMPLER_TOLERANCE.get(runtime.dtype, 0.5))
-    check_rewards(episodes, opinions, rewards, scores, kl_coef)
-    check_scorer(scorer, episodes)
+    check_ratio(policy, this.episodes, this.opinions, temperature, pad_id, runtime)
+    check_reference(this.episodes, this.opinions)
+    check_sampler(this.episodes, this.opinions, sampler_tolerance(runtime.dtype))
+    check_rewards(this.episodes, this.opinions, this.rewards, this.scores, kl_coef)
+    check_scorer(scorer, this.episodes)
 
 
 def check_ratio(
@@ -131,6 +116,11 @@ def check_scorer(scorer: Scorer, episodes: Episodes) -> None:
             )
 
 
+def sampler_tolerance(dtype: torch.dtype) -> float:
+    """Largest gap, in nats, that rounding explains between a token's log-probability in sampler and trainer."""
+    return 1e-3 if dtype == torch.float32 else 0.5
+
+
 def sampler_gap(episodes: Episodes, opinions: Opinions) -> float:
     """Largest difference between sampler's and trainer's log-probability of a token, in nats."""
     return float((episodes.sampler_logprobs - opinions.logprobs)[episodes.mask].abs().max())
@@ -148,8 +138,13 @@ class Diagnosis:
     meaning: str
 
     def __str__(self) -> str:
-        band = f"healthy is {self.low:.3g} to {self.high:.3g}"
-        return f"{self.name}: {self.metric} is {self.value:.3g}, {band}. {self.meaning}"
+        if self.low == float("-inf"):
+            band = f"at most {self.high:.3g}"
+        elif self.high == float("inf"):
+            band = f"at least {self.low:.3g}"
+        else:
+            band = f"{self.low:.3g} to {self.high:.3g}"
+        return f"{self.name}: {self.metric} is {self.value:.3g}, healthy is {band}. {self.meaning}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,105 +168,107 @@ class Band:
     """What it usually is, and what to do."""
 
 
-BANDS = (
-    Band(
-        name="policy runs away from the reference",
-        metric="kl_per_token",
-        high=0.4,
-        meaning="The reward model is being over-optimised: its score rises and quality falls. Raise ppo.kl_coef.",
-    ),
-    Band(
-        name="negative KL",
-        metric="kl_per_token",
-        low=-0.02,
-        meaning="A KL divergence cannot be negative: sampler and trainer do not compute the same distribution.",
-    ),
-    Band(
-        name="sampler and trainer disagree",
-        metric="sampler_gap",
-        high=1e-3,
-        patience=1,
-        meaning="Tokens are drawn from another distribution than the one trained. Look at temperature and dtype.",
-    ),
-    Band(
-        name="entropy collapses",
-        metric="entropy",
-        low=0.25,
-        relative=True,
-        meaning="The policy says the same again and again and has stopped to explore. Raise ppo.kl_coef or lower "
-        "ppo.learning_rate.",
-    ),
-    Band(
-        name="entropy explodes",
-        metric="entropy",
-        high=2.0,
-        relative=True,
-        meaning="The policy turns into noise. Lower ppo.learning_rate.",
-    ),
-    Band(
-        name="updates too large",
-        metric="clip_fraction",
-        high=0.3,
-        meaning="Many tokens leave the clip range in one round. Lower ppo.learning_rate or ppo.epochs.",
-    ),
-    Band(
-        name="drastic ratio",
-        metric="ratio_max",
-        high=20.0,
-        meaning="Some token became many times as likely within one round. Lower ppo.learning_rate.",
-    ),
-    Band(
-        name="value model does not predict",
-        metric="explained_variance",
-        low=0.0,
-        patience=10,
-        after=10,
-        meaning="Its error is larger than that of a constant, so advantages are noise. Change ppo.value_learning_rate.",
-    ),
-    Band(
-        name="length is being rewarded",
-        metric="length",
-        high=1.5,
-        relative=True,
-        only_if=lambda metrics: metrics["length_score_correlation"] > 0.2,
-        meaning="Answers grow and the longer ones score higher. Compare lengths of better and worse answers in the "
-        "rankings; raise ppo.kl_coef.",
-    ),
-    Band(
-        name="answers grow",
-        metric="length",
-        high=1.5,
-        relative=True,
-        only_if=lambda metrics: metrics["length_score_correlation"] <= 0.2,
-        meaning="Answers grow although length is not what scores. Look at the samples, and at eos_rate.",
-    ),
-    Band(
-        name="brevity is being rewarded",
-        metric="length",
-        low=0.5,
-        relative=True,
-        meaning="Answers have halved. Look at the samples: is something left out?",
-    ),
-    Band(
-        name="answers do not end",
-        metric="eos_rate",
-        low=0.8,
-        relative=True,
-        meaning="Fewer answers end by themselves. Raise ppo.missing_eos_penalty or ppo.max_new_tokens.",
-    ),
-    Band(
-        name="nothing to learn from",
-        metric="score_std",
-        low=1e-6,
-        meaning="All answers score the same, so the advantages are only noise. Look at the Scorer.",
-    ),
-)
+def healthy_bands(dtype: torch.dtype) -> tuple[Band, ...]:
+    """Where PPO's figures stay while all is well, for models that compute in ``dtype``."""
+    return (
+        Band(
+            name="policy runs away from the reference",
+            metric="kl_per_token",
+            high=0.4,
+            meaning="The reward model is being over-optimised: its score rises and quality falls. Raise ppo.kl_coef.",
+        ),
+        Band(
+            name="negative KL",
+            metric="kl_per_token",
+            low=-0.02,
+            meaning="A KL divergence cannot be negative: sampler and trainer do not compute the same distribution.",
+        ),
+        Band(
+            name="sampler and trainer disagree",
+            metric="sampler_gap",
+            high=sampler_tolerance(dtype),
+            patience=1,
+            meaning="Tokens are drawn from another distribution than the one trained. Look at temperature and dtype.",
+        ),
+        Band(
+            name="entropy collapses",
+            metric="entropy",
+            low=0.25,
+            relative=True,
+            meaning="The policy says the same again and again and has stopped to explore. Raise ppo.kl_coef or lower "
+            "ppo.learning_rate.",
+        ),
+        Band(
+            name="entropy explodes",
+            metric="entropy",
+            high=2.0,
+            relative=True,
+            meaning="The policy turns into noise. Lower ppo.learning_rate.",
+        ),
+        Band(
+            name="updates too large",
+            metric="clip_fraction",
+            high=0.3,
+            meaning="Many tokens leave the clip range in one round. Lower ppo.learning_rate or ppo.epochs.",
+        ),
+        Band(
+            name="drastic ratio",
+            metric="ratio_max",
+            high=20.0,
+            meaning="Some token became many times as likely within one round. Lower ppo.learning_rate.",
+        ),
+        Band(
+            name="value model does not predict",
+            metric="explained_variance",
+            low=0.0,
+            patience=10,
+            after=10,
+            meaning="Its error is larger than a constant's, so advantages are noise. Change ppo.value_learning_rate.",
+        ),
+        Band(
+            name="length is being rewarded",
+            metric="length",
+            high=1.5,
+            relative=True,
+            only_if=lambda metrics: metrics["length_score_correlation"] > 0.2,
+            meaning="Answers grow and the longer ones score higher. Compare lengths of better and worse answers in the "
+            "rankings; raise ppo.kl_coef.",
+        ),
+        Band(
+            name="answers grow",
+            metric="length",
+            high=1.5,
+            relative=True,
+            only_if=lambda metrics: metrics["length_score_correlation"] <= 0.2,
+            meaning="Answers grow although length is not what scores. Look at the samples, and at eos_rate.",
+        ),
+        Band(
+            name="brevity is being rewarded",
+            metric="length",
+            low=0.5,
+            relative=True,
+            meaning="Answers have halved. Look at the samples: is something left out?",
+        ),
+        Band(
+            name="answers do not end",
+            metric="eos_rate",
+            low=0.8,
+            relative=True,
+            meaning="Fewer answers end by themselves. Raise ppo.missing_eos_penalty or ppo.max_new_tokens.",
+        ),
+        Band(
+            name="nothing to learn from",
+            metric="score_std",
+            low=1e-6,
+            meaning="All answers score the same, so the advantages are only noise. Look at the Scorer.",
+        ),
+    )
 
 
 class Watch:
     """Looks at each iteration's figures and says, once each time, which band was left."""
 
-    def __init__(self, bands: Sequence[Band] = BANDS) -> None:
+    def __init__(self, bands: Sequence[Band]) -> None:
         self._bands = bands
         self._baseline: dict[str, float] = {}
         self._outside = dict.fromkeys((band.name for band in bands), 0)

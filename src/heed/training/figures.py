@@ -5,23 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from heed.ops.advantages import Advantages
 from heed.ops.kl import kl_estimates
 from heed.ops.masks import masked_mean, masked_variance
 from heed.training.diagnostics import sampler_gap
-from heed.training.rollouts import Episodes, Opinions
+from heed.training.rollouts import Round
 from heed.training.step import StepReport, Tally
 
 
 @torch.no_grad()
-def round_figures(
-    episodes: Episodes, opinions: Opinions, scores: Tensor, targets: Advantages, kl_coef: float
-) -> dict[str, float]:
+def round_figures(this: Round, kl_coef: float) -> dict[str, float]:
     """What the round was like, before any update: one number for each name.
 
     ``kl``, ``kl_k2`` and ``kl_k3`` are means over episodes of sums over tokens, in nats; ``kl_per_token`` and
     ``entropy`` are means over tokens; ``objective`` is the mean score less ``kl_coef`` times the KL.
     """
+    episodes, opinions, targets = this.episodes, this.opinions, this.targets
     mask, lengths = episodes.mask, episodes.lengths.float()
     kl = kl_estimates(opinions.logprobs, opinions.ref_logprobs, mask)
     kl_nats = float(kl.k1.sum(dim=1).mean())
@@ -30,7 +28,7 @@ def round_figures(
     return {
         "score": float(raw.mean()),
         "score_std": float(raw.std(unbiased=False)),
-        "objective": float(scores.mean()) - kl_coef * kl_nats,
+        "objective": float(this.scores.mean()) - kl_coef * kl_nats,
         "kl": kl_nats,
         "kl_k2": float(kl.k2.sum(dim=1).mean()),
         "kl_k3": float(kl.k3.sum(dim=1).mean()),

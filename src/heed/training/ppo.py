@@ -10,7 +10,7 @@ Left out on purpose: entropy bonus, reward whitening, early stopping within a ro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain
 
 from torch import Tensor
@@ -23,7 +23,7 @@ from heed.generation.engine import Engine
 from heed.models.forward import response_logprobs
 from heed.models.types import CausalLM
 from heed.models.value_model import ValueModel
-from heed.ops.advantages import Advantages, generalized_advantages, whiten
+from heed.ops.advantages import generalized_advantages, whiten
 from heed.ops.losses import policy_loss, value_loss
 from heed.ops.rewards import penalized_scores, token_rewards
 from heed.records import Prompt
@@ -32,29 +32,19 @@ from heed.runtime.device import Runtime
 from heed.runtime.metrics import MetricLogger
 from heed.runtime.run import Run
 from heed.runtime.seeds import derive_seed, numpy_generator
-from heed.training.diagnostics import Watch, check_exactness
+from heed.training.diagnostics import Watch, check_exactness, healthy_bands
 from heed.training.figures import round_figures, update_figures
 from heed.training.lm import Rows
 from heed.training.precision import autocast
 from heed.training.ptx import PretrainingMix
 from heed.training.results import PPOResult
-from heed.training.rollouts import Episodes, Opinions, Slice, ask, sample_episodes, slices
+from heed.training.rollouts import Round, Slice, ask, sample_episodes, slices
 from heed.training.schedule import KLController, warm_up
 from heed.training.state import Checkpointer, Memory, WeightAverage, fingerprint
 from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
 
 _SAMPLES_KEPT = 4
 """Answers of each round that are kept as text."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Round:
-    """What the updates of one iteration learn from."""
-
-    episodes: Episodes
-    opinions: Opinions
-    targets: Advantages
-    """Whitened advantages, and returns."""
 
 
 def ppo(
@@ -97,11 +87,13 @@ def ppo(
     dropout_off(policy, ref_policy, value_model)
     runtime, pad_id, num_episodes = run.runtime, codec.pad_id, config.prompts_per_round
     engine = Engine(policy, eos_id=codec.eos_id, max_slots=num_episodes, context=codec.context)
-    policy_optimizer, value_optimizer = make_optimizer(policy), make_optimizer(value_model)
-    kl, average, watch = KLController(config.kl_coef, config.kl_target), WeightAverage(policy), Watch()
-    memory = Memory(tokens=0, metrics={})
     order = Order(len(prompts), derive_seed(run.seed, "ppo", "prompts"))
     ptx = PretrainingMix(rows, config.ptx_coef, config.minibatch, derive_seed(run.seed, "ppo", "text"), runtime)
+    policy_optimizer, value_optimizer = make_optimizer(policy), make_optimizer(value_model)
+    kl = KLController(config.kl_coef, config.kl_target)
+    average = WeightAverage(policy)
+    watch = Watch(healthy_bands(runtime.dtype))
+    memory = Memory(tokens=0, metrics={})
     samples, diagnoses = MetricLogger(run.dir / "samples.jsonl"), MetricLogger(run.dir / "diagnoses.jsonl")
     checkpoint = Checkpointer(
         run,
@@ -142,41 +134,33 @@ def ppo(
             rewards = token_rewards(scores, opinions.logprobs, opinions.ref_logprobs, episodes.mask, kl.coef)
             targets = generalized_advantages(rewards, opinions.values, episodes.mask, gae_lambda=config.gae_lambda)
             targets = targets._replace(advantages=whiten(targets.advantages, episodes.mask))
-            metrics = round_figures(episodes, opinions, scores, targets, kl.coef)
+            this = Round(episodes=episodes, opinions=opinions, scores=scores, rewards=rewards, targets=targets)
 
             # 4. Before the first update: is everything exactly as it must be?
             if iteration == 0:
-                check_exactness(
-                    policy, scorer, episodes, opinions, rewards, scores, kl.coef, config.temperature, pad_id, runtime
-                )
+                check_exactness(policy, scorer, this, kl.coef, config.temperature, pad_id, runtime)
 
             # 5. Updates: clipped surrogate and pretraining mix for the policy, clipped squared error for the values.
-            episode_round = _Round(episodes=episodes, opinions=opinions, targets=targets)
             tally, reports = Tally(), []
-            for update, minibatch in _minibatches(iteration, config, run.seed):
+            for number, minibatch in _minibatches(iteration, config, run.seed):
                 parts = list(slices(episodes, minibatch, pad_id, runtime))
-                ptx.balance(policy, _policy_losses(policy, parts, episode_round, config, runtime, Tally()))
-                policy_losses = _policy_losses(policy, parts, episode_round, config, runtime, tally)
-                value_losses = _value_losses(value_model, parts, episode_round, config, runtime, tally)
-                reports.append(
-                    take_step(
-                        f"PPO iteration {iteration + 1}",
-                        Update(
-                            name="policy",
-                            optimizer=policy_optimizer,
-                            losses=chain(policy_losses, ptx.losses(policy, update, tally)),
-                            learning_rate=warm_up(iteration, config.learning_rate),
-                        ),
-                        Update(
-                            name="value model",
-                            optimizer=value_optimizer,
-                            losses=value_losses,
-                            learning_rate=config.value_learning_rate,
-                        ),
-                    )
+                ptx.balance(policy, _policy_losses(policy, parts, this, config, runtime, Tally()))
+                policy_losses = _policy_losses(policy, parts, this, config, runtime, tally)
+                policy_update = Update(
+                    name="policy",
+                    optimizer=policy_optimizer,
+                    losses=chain(policy_losses, ptx.losses(policy, number, tally)),
+                    learning_rate=warm_up(iteration, config.learning_rate),
                 )
+                value_update = Update(
+                    name="value model",
+                    optimizer=value_optimizer,
+                    losses=_value_losses(value_model, parts, this, config, runtime, tally),
+                    learning_rate=config.value_learning_rate,
+                )
+                reports.append(take_step(f"PPO iteration {iteration + 1}", policy_update, value_update))
                 average.update()
-            metrics |= update_figures(tally, reports) | {"ptx_coef": ptx.coef}
+            metrics = {**round_figures(this, kl.coef), **update_figures(tally, reports), "ptx_coef": ptx.coef}
 
             # 6. Steer the KL coefficient; is every figure where it should be?
             kl.update(metrics["kl"], num_episodes)
@@ -217,7 +201,7 @@ def _minibatches(iteration: int, config: PPOConfig, seed: int) -> Iterator[tuple
 
 
 def _policy_losses(
-    policy: CausalLM, parts: Sequence[Slice], this: _Round, config: PPOConfig, runtime: Runtime, tally: Tally
+    policy: CausalLM, parts: Sequence[Slice], this: Round, config: PPOConfig, runtime: Runtime, tally: Tally
 ) -> Iterator[Tensor]:
     """The clipped surrogate of a minibatch, in pieces; the mean is over its response tokens."""
     tokens = sum(int(part.batch.response_mask.sum()) for part in parts)
@@ -242,7 +226,7 @@ def _policy_losses(
 
 
 def _value_losses(
-    value_model: ValueModel, parts: Sequence[Slice], this: _Round, config: PPOConfig, runtime: Runtime, tally: Tally
+    value_model: ValueModel, parts: Sequence[Slice], this: Round, config: PPOConfig, runtime: Runtime, tally: Tally
 ) -> Iterator[Tensor]:
     """The clipped squared error of a minibatch, in pieces; the mean is over its response tokens."""
     tokens = sum(int(part.batch.response_mask.sum()) for part in parts)

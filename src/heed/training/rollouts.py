@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,12 @@ from torch import Tensor
 
 from heed.data.batches import EncodedGroup, GroupBatch, make_group_batch, microbatches
 from heed.data.chat import Codec
+from heed.errors import NonFiniteError
 from heed.generation.engine import Engine, Generated
 from heed.models.forward import response_logprobs
 from heed.models.types import CausalLM
 from heed.models.value_model import ValueModel
+from heed.ops.advantages import Advantages
 from heed.records import Completion, Json, Prompt
 from heed.roles import Decoding, Scorer
 from heed.runtime.device import Runtime
@@ -68,6 +71,20 @@ class Opinions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What the updates of one iteration learn from."""
+
+    episodes: Episodes
+    opinions: Opinions
+    scores: Tensor
+    """(N,) the Scorer's, less the penalty for a missing end."""
+    rewards: Tensor
+    """(N, R)"""
+    targets: Advantages
+    """Whitened advantages, and returns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """Some of the episodes, as they go through a model."""
 
@@ -86,6 +103,9 @@ def sample_episodes(
     """Answer each prompt once and have the answers scored.
 
     Only the tokens sampled are ever used; the text is for the Scorer to read.
+
+    Raises:
+        NonFiniteError: a score is NaN or infinite.
     """
     prompt_ids = codec.encode_prompts(prompts)
     answers = [generated[0] for generated in engine.generate(prompt_ids, 1, decoding)]
@@ -101,7 +121,10 @@ def sample_episodes(
         )
         for index, (text, answer) in enumerate(zip(texts, answers, strict=True))
     ]
-    scores = scorer.score(prompts, [[completion] for completion in completions])
+    scores = [score for [score] in scorer.score(prompts, [[completion] for completion in completions])]
+    for completion, score in zip(completions, scores, strict=True):
+        if not math.isfinite(score):
+            raise NonFiniteError(f"the Scorer gave {score} to the answer {completion.text!r}, expected a finite number")
     mask = _mask(answers)
     sampler_logprobs = torch.zeros(mask.shape)
     sampler_logprobs[mask] = torch.tensor([value for answer in answers for value in answer.logprobs])
@@ -112,7 +135,7 @@ def sample_episodes(
             EncodedGroup(prompt_ids=ids, completion_ids=[answer.token_ids])
             for ids, answer in zip(prompt_ids, answers, strict=True)
         ],
-        scores=torch.tensor([score for [score] in scores], dtype=torch.float32, device=runtime.device),
+        scores=torch.tensor(scores, dtype=torch.float32, device=runtime.device),
         ended=torch.tensor([answer.stop == "eos" for answer in answers], device=runtime.device),
         mask=mask.to(runtime.device),
         sampler_logprobs=sampler_logprobs.to(runtime.device),
