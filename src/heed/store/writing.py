@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -154,7 +155,7 @@ def _item_keys(connection: Connection, judgements: Sequence[Judgement], round: i
     keys = [""] * len(judgements)
     taken: set[tuple[str, str]] = set()
     pending = list(range(len(judgements)))
-    for occurrence in range(len(judgements)):
+    for occurrence in count():
         for index in pending:
             keys[index] = item_key(judgements[index], round, campaign, occurrence)
         taken |= _answered(connection, {keys[index] for index in pending})
@@ -164,9 +165,9 @@ def _item_keys(connection: Connection, judgements: Sequence[Judgement], round: i
             if pair in taken:
                 again.append(index)
             taken.add(pair)
-        pending = again
-        if not pending:
+        if not again:
             break
+        pending = again
     return keys
 
 
