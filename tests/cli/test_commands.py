@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import sys
@@ -128,6 +129,30 @@ def test_two_models_side_by_side(heed: Heed, workspace: Path) -> None:
     assert same["win_rate"]["value"] == 0.5
     _, out, _ = heed("compare", "ppo", "sft", *options, "--show", "2")
     assert out.count("Name ") == 2 and "reward prefers ppo to sft on" in out and "95 % interval" in out
+
+
+def test_what_is_exported_can_be_imported_elsewhere(heed: Heed, workspace: Path, tmp_path: Path) -> None:
+    status, out, _ = heed("export", "rankings", f"heed:{tmp_path / 'r.jsonl.gz'}", "-w", workspace)
+    assert (status, out) == (0, f"Wrote 1 rows to {tmp_path / 'r.jsonl.gz'}.\n")
+    source = f"heed:{tmp_path / 'r.jsonl.gz'}"
+    status, out, _ = heed("import", source, "-w", tmp_path / "w", "--json")
+    found = json.loads(out)
+    assert status == 0 and found["read"] == {"ranking": 1} and found["added"]["rankings"] == 1
+    assert heed("import", source, "-w", tmp_path / "w", "-q")[1].endswith("added nothing.\n")
+    assert heed("export", "rankings", f"heed:{tmp_path / 's.jsonl'}", "-w", tmp_path / "w")[0] == 0
+    first, second = gzip.decompress((tmp_path / "r.jsonl.gz").read_bytes()), (tmp_path / "s.jsonl").read_bytes()
+    assert first == second
+
+
+def test_a_clean_import_says_what_it_took_out(heed: Heed, tmp_path: Path) -> None:
+    rows = ["Write to ann@example.org.", "Once " * 60 + "one.", "Once " * 60 + "two.", "Plain."]
+    lines = [json.dumps({"instruction": row, "input": "", "output": "Done."}) for row in rows]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    source = f"alpaca:{tmp_path / 'a.jsonl'}"
+    found = json.loads(heed("import", source, "-w", tmp_path / "w", "--clean", "--json")[1])
+    assert found["read"] == {"demonstration": 3}
+    assert found["taken_out"] == {"email": 1, "shares a prefix of 200 characters": 1}
+    assert "Taken out: email: 1" in heed("import", source, "-w", tmp_path / "w2", "--clean", "-q")[1]
 
 
 def test_doctor_finds_what_is_there(heed: Heed, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,7 @@ from heed.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from heed.data.hygiene import Item
     from heed.records import Demonstration, Prompt, Ranking
     from heed.store.database import Store
 
@@ -36,6 +37,9 @@ def import_(
     source: Annotated[str, typer.Argument(metavar="FORMAT:PATH", help="Such as hh-rlhf:train.jsonl.gz.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     limit: Annotated[int | None, typer.Option(min=1, help="Read so many records at most.")] = None,
+    tidy: Annotated[
+        bool, typer.Option("--clean", help="Without personal data, near-copies, and more than 200 prompts of a user.")
+    ] = False,
     as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
@@ -50,24 +54,67 @@ def import_(
 
     format_name, path = split_source(source)
     progress = open_progress(sys.stderr, silent=quiet or as_json)
-    records = read(format_name, path)
+    records: Iterable[object] = islice(read(format_name, path), limit)
+    taken_out: dict[str, int] = {}
+    if tidy:
+        records, taken_out = clean(records)
     with create_workspace(workspace).store() as store:
         before = store.counts()
         read_in: Counter[str] = Counter()
-        with progress.track(limit or 0, "records") as tracker:
-            for batch in batches(islice(records, limit), _BATCH):
+        with progress.track(0, "records") as tracker:
+            for batch in batches(records, _BATCH):
                 read_in.update(type(record).__name__.lower() for record in batch)
                 add(store, batch)
                 tracker.advance(len(batch))
         after = store.counts()
     progress.close()
-    added = {name: after[name] - before.get(name, 0) for name in after}
+    added = {name: after[name] - before[name] for name in after}
     if as_json:
-        print_json({"read": dict(read_in), "added": added})
+        print_json({"read": dict(read_in), "added": added, "taken_out": taken_out})
         return
-    said = ", ".join(f"{number:,} {name}s" for name, number in read_in.items()) or "nothing"
-    new = ", ".join(f"{number:,} {name}" for name, number in added.items() if number) or "nothing new"
-    say(f"Read {said} from {path}; added {new}.")
+    say(f"Read {in_words(read_in)} from {path}; added {in_words(added)}.")
+    if tidy:
+        found = "; ".join(f"{reason}: {number:,}" for reason, number in taken_out.items())
+        say(f"Taken out: {found or 'nothing'}.")
+
+
+def clean(records: Iterable[object]) -> tuple[list[object], dict[str, int]]:
+    """Records without personal data, of those with a long common beginning only one, and at most 200 of each user.
+
+    Also returns what was taken out, and how often (InstructGPT section 3.2 and appendix A).
+    """
+    from heed.records import Demonstration, Prompt, Ranking
+
+    everything = list(records)
+    taken_out: Counter[str] = Counter()
+    kept: list[object] = [
+        *(one for one in everything if not isinstance(one, Prompt | Demonstration | Ranking)),
+        *_clean([one for one in everything if isinstance(one, Prompt)], taken_out),
+        *_clean([one for one in everything if isinstance(one, Demonstration)], taken_out),
+        *_clean([one for one in everything if isinstance(one, Ranking)], taken_out),
+    ]
+    return kept, dict(taken_out)
+
+
+def _clean(records: Sequence[Item], taken_out: Counter[str]) -> list[Item]:
+    from heed.data.hygiene import cap_per_user, drop_shared_prefixes, redact_personal_data
+
+    redacted = redact_personal_data(records)
+    distinct = drop_shared_prefixes(redacted.records)
+    capped = cap_per_user(distinct.kept)
+    for counts in (redacted.kinds(), distinct.reasons(), capped.reasons()):
+        taken_out.update(counts)
+    return capped.kept
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """``"1,489 rankings, 2 prompts"``, or ``"nothing"``."""
+    parts = [
+        f"{number:,} {name if number == 1 or name.endswith('s') else name + 's'}"
+        for name, number in counts.items()
+        if number
+    ]
+    return ", ".join(parts) or "nothing"
 
 
 class Exported(StrEnum):

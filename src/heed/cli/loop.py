@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -112,6 +113,15 @@ class TrainStage(StrEnum):
     ppo = "ppo"
 
 
+_STAGES = {
+    TrainStage.pretrain: r"base",
+    TrainStage.sft: r"sft",
+    TrainStage.reward: r"reward(-\d+)?",
+    TrainStage.ppo: r"ppo(-ptx)?(-\d+)?",
+}
+"""Names of the stages of each, of every round; the report's controls are not among them."""
+
+
 def train(
     stage: Annotated[TrainStage, typer.Argument(metavar="STAGE", help="pretrain, sft, reward or ppo.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -126,8 +136,7 @@ def train(
     [dim]Example:[/]  heed train ppo --set ppo.kl_coef=0.1
     """
     config = saved_config(open_workspace(workspace), assignments or [])
-    first = {TrainStage.pretrain: "base"}.get(stage, stage.value)
-    wanted = [name for name in stage_names(config) if name == first or name.startswith(f"{first}-")]
+    wanted = [name for name in stage_names(config) if re.fullmatch(_STAGES[stage], name)]
     outcomes = start(config, workspace, wanted, device=device, dtype=dtype, quiet=quiet)
     _tell(config, workspace, outcomes, as_json)
 

@@ -68,7 +68,7 @@ def compare(
 ) -> None:
     """Two models on the same prompts, side by side, with the share of prompts on which a reward model prefers A.
 
-    [dim]Example:[/]  heed compare ppo_ptx sft --show 10
+    [dim]Example:[/]  heed compare ppo-ptx sft --show 10
     """
     from heed.cli.models import open_local_sampler, open_reward_scorer
     from heed.roles import Decoding

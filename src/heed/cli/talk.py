@@ -44,7 +44,7 @@ def sample(
 ) -> None:
     """Answers from a model.
 
-    [dim]Example:[/]  heed sample ppo_ptx "Where is Tom?" -n 4 --temperature 0.7
+    [dim]Example:[/]  heed sample ppo-ptx "Where is Tom?" -n 4 --temperature 0.7
     """
     from heed.cli.models import open_sampler
     from heed.records import Prompt
@@ -89,7 +89,7 @@ def chat(
 ) -> None:
     """Talk to a model. An empty line begins a new conversation, end of input (Ctrl-D) leaves.
 
-    [dim]Example:[/]  heed chat ppo_ptx --score reward
+    [dim]Example:[/]  heed chat ppo-ptx --score reward
     """
     from heed.cli.models import open_local_sampler, open_reward_scorer, open_sampler
     from heed.roles import Decoding
