@@ -36,12 +36,17 @@ class ModelConfig(Settings):
     """A small language model from nothing. Ignored when ``base`` names an existing one."""
 
     architecture: Literal["llama", "qwen3", "gpt2", "gpt_neox"] = "llama"
+    """Which family of Hugging Face models it is."""
     hidden_size: Positive = 64
+    """Width of the hidden states."""
     num_layers: Positive = 2
+    """Transformer blocks."""
     num_heads: Positive = 4
+    """Attention heads; they share ``hidden_size`` evenly."""
     context: Positive = 128
     """Longest sequence in tokens, prompt and answer together."""
     vocab_size: Positive = 2048
+    """Tokens of the tokenizer that is trained with it."""
 
 
 class PretrainConfig(Settings):
@@ -50,6 +55,7 @@ class PretrainConfig(Settings):
     tokens: Positive = 6_000_000
     """Tokens seen in all; the text is repeated or cut to that length."""
     learning_rate: Rate = 3e-3
+    """Peak; after a short warm-up, half a cosine down to a tenth of it."""
     minibatch: Positive = 8
     """Rows of ``model.context`` tokens in one optimizer step."""
 
@@ -58,7 +64,9 @@ class SFTConfig(Settings):
     """Supervised fine-tuning on demonstrations."""
 
     epochs: Positive = 8
+    """Passes over the demonstrations."""
     learning_rate: Rate = 1e-3
+    """At the start; half a cosine down to a tenth of it."""
     minibatch: Positive = 16
     """Demonstrations in one optimizer step."""
     pretraining_coef: Coefficient = 0.3
@@ -69,7 +77,9 @@ class RewardConfig(Settings):
     """Reward modelling: all pairs of a prompt are one batch element (InstructGPT Equation 1)."""
 
     epochs: Positive = 1
+    """Passes over the rankings. InstructGPT makes one, because more overfit there."""
     learning_rate: Rate = 1e-3
+    """At the start; half a cosine down to a tenth of it."""
     minibatch: Positive = 16
     """Prompts, each with all its K answers, in one optimizer step."""
 
@@ -78,22 +88,31 @@ class PPOConfig(Settings):
     """PPO against a Scorer with a per-token KL penalty and a pretraining-gradient mix (InstructGPT Equation 2)."""
 
     iterations: Positive = 60
+    """Rounds of sampling, scoring and updating."""
     prompts_per_round: Positive = 128
+    """Episodes that are sampled before the policy is updated."""
     minibatch: Positive = 64
     """Episodes in one optimizer step."""
     epochs: Positive = 1
     """Passes over each round's episodes."""
     learning_rate: Rate = 4e-4
+    """The policy's, reached after ten iterations of warm-up and then constant."""
     value_learning_rate: Rate = 1e-3
+    """The value model's, constant."""
     kl_coef: Coefficient = 0.2
+    """Beta: what a nat of divergence from the SFT model costs, in units of the score."""
     kl_target: Rate | None = None
     """Nats per episode. When set, ``kl_coef`` is where an adaptive coefficient starts from."""
     ptx_coef: Coefficient | Literal["auto"] = 1.0
     """Weight of the pretraining loss: 0 is plain PPO, "auto" sets it once by the ratio of the gradient norms."""
     clip_range: Rate = 0.2
+    """Epsilon: how far a ratio (and a value) may move in one round before its gradient is cut."""
     gae_lambda: Share = 0.95
+    """0 trusts the value model wholly, 1 not at all."""
     temperature: Rate = 1.0
+    """Of sampling, and of the log-probabilities that are trained."""
     max_new_tokens: Positive = 48
+    """Longest answer in tokens, in sampling of every kind."""
     missing_eos_penalty: Coefficient = 1.0
     """Taken from the score of an answer that does not end by itself."""
 
@@ -102,6 +121,7 @@ class LabelingConfig(Settings):
     """How much feedback is collected, and from whom."""
 
     num_demonstrations: Positive = 4000
+    """Answers written by labelers."""
     num_ranked_prompts: Positive = 10_000
     """Prompts whose answers are ranked, over all rounds."""
     answers_per_prompt: Annotated[int, Field(ge=2, le=9)] = 4
@@ -112,14 +132,18 @@ class EvaluationConfig(Settings):
     """How the models are measured."""
 
     num_prompts: Positive = 700
+    """Prompts of the final evaluation, read for no other choice."""
 
 
 class RunConfig(Settings):
     """One run of the loop, whole."""
 
     recipe: str = "sandbox"
+    """Where the other settings come from."""
     seed: Count = 0
+    """Every random stream of the run is derived from it."""
     rounds: Positive = 1
+    """How often fresh comparisons are collected from the newest policy."""
     base: str | None = None
     """Directory or hub name of a causal language model to start from, instead of pretraining one."""
     data: str | None = None
@@ -197,7 +221,9 @@ def _parse(text: str) -> Any:
 
 
 def _sentence(kind: type[Settings], detail: Any, where: str) -> str:
-    name = ".".join(str(part) for part in detail["loc"] if not str(part).startswith(("constrained", "literal", "float")))
+    name = ".".join(
+        str(part) for part in detail["loc"] if not str(part).startswith(("constrained", "literal", "float"))
+    )
     if detail["type"] == "extra_forbidden":
         return f"{where}: there is no setting {name!r}.{nearest(name, [known for known, _ in flatten(kind())])}"
     return f"{where}: {name} is {detail['input']!r}: {detail['msg'].lower()}"
