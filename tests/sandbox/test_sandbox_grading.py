@@ -128,7 +128,7 @@ def test_the_same_answer_is_right_for_a_prompt_and_wrong_for_its_twin(prompts: l
 def test_twins_are_asked_equally_often() -> None:
     """So that no habit that ignores the prompt is better than another."""
     switches = {
-        "story": "tone", "letter": "register", "brainstorm": "first", "facts": "count", "rewrite": "tense",
+        "story": "tone", "letter": "register", "brainstorm": "order", "facts": "count", "rewrite": "tense",
         "chat": "luck", "summarise": "mode", "extract": "what", "tale": "source",
     }  # fmt: skip
     rng = random.Random(1)

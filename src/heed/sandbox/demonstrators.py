@@ -26,9 +26,9 @@ class Care:
     """Gets one detail wrong."""
     stray_fact: float = 0.06
     """Adds a fact nobody asked for; a tenth of these are false."""
-    rude: float = 0.02
+    rude: float = 0.04
     """Adds a rude remark."""
-    rude_back: float = 0.35
+    rude_back: float = 0.5
     """The same, to a rude user."""
 
 

@@ -68,7 +68,7 @@ REWRITE = Kind(
     twin=flip("tense", "past", "present"),
 )
 
-# Two trips: sum them up or quote the first; take out the people or the cities.
+# What two people took on a trip: sum it up, or quote the first line.
 
 
 def _draw_summarise(rng: random.Random, facts: Facts) -> Spec:
@@ -86,23 +86,24 @@ def _draw_summarise(rng: random.Random, facts: Facts) -> Spec:
     }
 
 
+def _luggage(spec: Spec) -> str:
+    return say("luggage", **{name: spec[name] for name in ("person", "object", "person2", "object2")})
+
+
 def _ask_summarise(spec: Spec) -> str:
-    passage = " ".join(
-        say("trip", person=spec[person], city=spec["city"], object=spec[thing])
-        for person, thing in (("person", "object"), ("person2", "object2"))
-    )
-    return _placed(spec["style"], "Sum it up" if spec["mode"] == "short" else "Quote the first line", passage)
+    request = "Sum it up" if spec["mode"] == "short" else "Quote the first line"
+    return _placed(spec["style"], request, f"{_luggage(spec)} They went to {spec['city']}.")
 
 
 def _answer_summarise(spec: Spec, facts: Facts, rng: random.Random) -> list[str]:
-    if spec["mode"] == "short":
-        return [say("joint_trip", person=spec["person"], person2=spec["person2"], city=spec["city"])]
-    return [say("trip", person=spec["person"], city=spec["city"], object=spec["object"])]
+    if spec["mode"] == "quote":
+        return [_luggage(spec)]
+    return [say("trip", person=spec["person"], person2=spec["person2"], city=spec["city"])]
 
 
 def _check_summarise(spec: Spec, facts: Facts, sentences: Sequence[Sentence]) -> Verdict:
     sentence = sentences[0]
-    wanted = "joint_trip" if spec["mode"] == "short" else "trip"
+    wanted = "trip" if spec["mode"] == "short" else "luggage"
     detail = share(*(value == spec[name] for name, value in sentence.gaps.items()))
     return Verdict(main=float(sentence.form == wanted), detail=detail, invented=int(detail < 1))
 
@@ -110,14 +111,16 @@ def _check_summarise(spec: Spec, facts: Facts, sentences: Sequence[Sentence]) ->
 SUMMARISE = Kind(
     name="summarise",
     share=0.07,
-    forms=("trip", "joint_trip"),
+    forms=("trip", "luggage"),
     draw=_draw_summarise,
     ask=_ask_summarise,
     answer=_answer_summarise,
     check=_check_summarise,
-    slip=misread("person", "city"),
+    slip=misread("person", "person2"),
     twin=flip("mode", "short", "quote"),
 )
+
+# Take names out of a text: the people, or the cities.
 
 
 def _draw_extract(rng: random.Random, facts: Facts) -> Spec:
@@ -136,9 +139,8 @@ def _draw_extract(rng: random.Random, facts: Facts) -> Spec:
 
 
 def _ask_extract(spec: Spec) -> str:
-    one = say("trip", person=spec["person"], city=spec["city"], object=spec["object"])
-    two = say("trip", person=spec["person2"], city=spec["city2"], object=spec["object"])
-    return _placed(spec["style"], f"List the {spec['what']}", f"{one} {two}")
+    passage = say("journey", **{name: spec[name] for name in ("person", "person2", "object", "city", "city2")})
+    return _placed(spec["style"], f"List the {spec['what']}", passage)
 
 
 def _answer_extract(spec: Spec, facts: Facts, rng: random.Random) -> list[str]:

@@ -93,8 +93,9 @@ def _draw_letter(rng: random.Random, facts: Facts) -> Spec:
 
 
 def _ask_letter(spec: Spec) -> str:
-    note = f"a {spec['register']} note to {spec['person']} about the {spec['object']}"
-    return f"Write {note} from {spec['person2']}." if spec["style"] == "0" else f"{spec['person2']} needs {note}."
+    head = "Write" if spec["style"] == "0" else "I need"
+    people = f"from {spec['person2']} to {spec['person']}"
+    return f"{head} a {spec['register']} note {people} about the {spec['object']}."
 
 
 def _answer_letter(spec: Spec, facts: Facts, rng: random.Random) -> list[str]:
@@ -142,7 +143,7 @@ def _draw_brainstorm(rng: random.Random, facts: Facts) -> Spec:
     return {
         "kind": "brainstorm",
         "style": rng.choice("01"),
-        "first": rng.choice(("group", "group2")),
+        "order": rng.choice(("this", "reverse")),
         "group": group,
         "group2": group2,
         "person": person,
@@ -151,16 +152,15 @@ def _draw_brainstorm(rng: random.Random, facts: Facts) -> Spec:
 
 
 def _wanted(spec: Spec) -> tuple[str, str]:
-    groups = (spec["group"], spec["group2"])
-    return groups if spec["first"] == "group" else (groups[1], groups[0])
+    one, two = spec["group"], spec["group2"]
+    return (one, two) if spec["order"] == "this" else (two, one)
 
 
 def _ask_brainstorm(spec: Spec) -> str:
     both, people = f"a {spec['group']} and a {spec['group2']}", f"{spec['person']} and {spec['person2']}"
-    first = _wanted(spec)[0]
     if spec["style"] == "0":
-        return f"Name {both} for {people}, the {first} first."
-    return f"{people} need {both}. Name the {first} first."
+        return f"Name {both} for {people}, in {spec['order']} order."
+    return f"{people} need {both}, in {spec['order']} order."
 
 
 def _answer_brainstorm(spec: Spec, facts: Facts, rng: random.Random) -> list[str]:
@@ -190,7 +190,7 @@ BRAINSTORM = Kind(
     answer=_answer_brainstorm,
     check=_check_brainstorm,
     slip=_slip_brainstorm,
-    twin=flip("first", "group", "group2"),
+    twin=flip("order", "this", "reverse"),
 )
 
 # Chat: someone tells of good or bad luck, sometimes rudely.
