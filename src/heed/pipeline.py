@@ -66,6 +66,8 @@ class Machine:
     dtype: str = "float32"
     cores: int = 1
     """Stages that may run side by side, and threads for one that runs alone."""
+    tensorboard: bool = False
+    """Also write each stage's figures as TensorBoard event files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,7 @@ def run_stage(
 ) -> Mapping[str, Json]:
     """Run one stage in this process, whatever ran before, and record that it is done."""
     from heed.runtime.device import start_runtime
-    from heed.runtime.metrics import MetricLogger, peak_rss_mib
+    from heed.runtime.metrics import MetricLogger, peak_rss_mib, tensorboard_sink
     from heed.runtime.run import Run
 
     [stage] = [stage for stage in stages_of(config) if stage.name == name]
@@ -167,7 +169,9 @@ def run_stage(
     run = Run(
         dir=directory,
         runtime=start_runtime(machine.device, machine.dtype, config.microbatch, threads),
-        metrics=MetricLogger(directory / "metrics.jsonl"),
+        metrics=MetricLogger(
+            directory / "metrics.jsonl", [tensorboard_sink(directory / "events")] if machine.tensorboard else []
+        ),
         progress=progress,
         seed=config.seed,
     )

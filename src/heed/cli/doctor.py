@@ -18,10 +18,8 @@ from heed.cli.common import JsonOption, print_json, say, usable_cores
 
 _EXTRAS = {
     "tensorboard": "tensorboard",
-    "wandb": "wandb",
-    "datasets": "datasets",
+    "datasets": "pyarrow",
     "postgres": "psycopg",
-    "lora": "peft",
 }
 """Optional extras of the package, and the library each brings."""
 

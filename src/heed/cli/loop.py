@@ -80,6 +80,7 @@ def run(
     rounds: Annotated[int | None, typer.Option(help="Short for --set rounds=N.")] = None,
     device: DeviceOption = "auto",
     dtype: DTypeOption = "float32",
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -100,7 +101,7 @@ def run(
 
     short = [f"{name}={value}" for name, value in (("seed", seed), ("rounds", rounds)) if value is not None]
     config = override(find(recipe).config(), [*short, *(assignments or [])])
-    outcomes = start(config, workspace, only or [], device=device, dtype=dtype, quiet=quiet)
+    outcomes = start(config, workspace, only or [], device=device, dtype=dtype, tensorboard=tensorboard, quiet=quiet)
     _tell(config, workspace, outcomes, as_json)
 
 
@@ -148,6 +149,7 @@ def start(
     *,
     device: str = "auto",
     dtype: str = "float32",
+    tensorboard: bool = False,
     quiet: bool = False,
 ) -> list[Outcome]:
     """Run stages of the recipe that ``config`` names, with progress on standard error."""
@@ -158,7 +160,7 @@ def start(
         print_config(config)
     progress = open_progress(sys.stderr, silent=quiet)
     try:
-        machine = Machine(device=device, dtype=dtype, cores=usable_cores())
+        machine = Machine(device=device, dtype=dtype, cores=usable_cores(), tensorboard=tensorboard)
         return run_recipe(config, create_workspace(workspace), machine, progress, only)
     except KeyboardInterrupt:
         progress.note("Interrupted. The same command goes on from the last checkpoint.")
