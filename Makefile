@@ -22,7 +22,7 @@ TOOLS := $(VENV)/ready-to-test
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check format coverage lock clean
+.PHONY: help run test check format coverage docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -45,6 +45,9 @@ format: $(TOOLS) ## put the style right
 
 coverage: $(TOOLS) ## which lines the tests reach
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --cov --cov-report=term
+
+docs: $(TOOLS) ## write the tables of docs/configuration.md anew
+	$(BIN)/python tests/test_docs.py
 
 clean: ## remove what was set up; a workspace stays
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
