@@ -96,5 +96,7 @@ class SlotCache(Cache):
         """Copy the first ``width`` columns of the slots ``sources`` over the slots ``targets``."""
         for layer in self.layers:
             assert isinstance(layer, SlotLayer)
+            if not layer.is_initialized:  # a layer that shares the keys of another one
+                continue
             layer.keys[targets, :, :width] = layer.keys[sources, :, :width]
             layer.values[targets, :, :width] = layer.values[sources, :, :width]

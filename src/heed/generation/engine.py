@@ -10,7 +10,6 @@ sampled token, so that every logit the engine sees comes from the same computati
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,9 +20,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from heed.errors import DataError, ModelError, NonFiniteError
+from heed.errors import ConfigError, DataError, NonFiniteError
 from heed.generation.cache import SlotCache
 from heed.generation.sampling import draw, row_keys, uniforms
+from heed.generation.traits import traits_of
 from heed.records import StopReason
 from heed.roles import Decoding
 
@@ -32,6 +32,7 @@ PREFILL_TOKENS = 8192
 COLUMNS, ROWS = 16, 8
 """Columns and rows are rounded up to multiples of these. Matrix kernels add up in another order for odd sizes; with
 these, a row's numbers on a CPU are the same to the last bit whatever the rest of the batch."""
+STOPS: tuple[StopReason, ...] = ("length", "eos", "stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,12 @@ class Engine:
         context: int | None = None,
     ) -> None:
         if max_slots < 1:
-            raise ModelError(f"max_slots is {max_slots}, expected at least 1")
+            raise ConfigError(f"max_slots is {max_slots}, expected at least 1")
         self.model = model
         self.eos_id = eos_id
         self.stop_ids = tuple(stop_ids)
         self.max_slots = max_slots
-        self.num_layers, self.context = _check(model, context)
+        self.traits = traits_of(model, context)
 
     def generate(
         self,
@@ -101,7 +102,7 @@ class Engine:
         self._check_prompts(prompt_ids)
         if not prompt_ids or n < 1:
             return [[] for _ in prompt_ids]
-        work = _Work(prompt_ids, n, decoding, self.context, _prompt_keys(prompt_ids) if keys is None else keys)
+        work = _Work(prompt_ids, n, decoding, self.traits.context, _prompt_keys(prompt_ids) if keys is None else keys)
         with torch.inference_mode(), _evaluating(self.model):
             _Run(self, work, decoding, ends).finish()
         return work.results()
@@ -110,10 +111,10 @@ class Engine:
         for index, ids in enumerate(prompt_ids):
             if not len(ids):
                 raise DataError(f"prompt {index} has no tokens, expected at least 1")
-            if self.context is not None and len(ids) >= self.context:
+            if self.traits.context is not None and len(ids) >= self.traits.context:
                 raise DataError(
                     f"prompt {index} has {len(ids)} tokens, which leaves no room for an answer in the model's context "
-                    f"of {self.context}. Shorten the prompt."
+                    f"of {self.traits.context}. Shorten the prompt."
                 )
 
 
@@ -138,13 +139,13 @@ class _Work:
         self.token_ids = np.zeros((num_answers, int(self.limits.max())), dtype=np.int64)
         self.logprobs = np.zeros(self.token_ids.shape, dtype=np.float32)
         self.lengths = np.zeros(num_answers, dtype=np.int64)
-        self.stops: list[StopReason] = ["length"] * num_answers
+        self.stops = np.zeros(num_answers, dtype=np.int8)
 
     def results(self) -> list[list[Generated]]:
         """The answers, grouped by prompt in the order given."""
         flat = [
-            Generated(self.token_ids[i, :length].tolist(), self.logprobs[i, :length].tolist(), self.stops[i])
-            for i, length in enumerate(self.lengths.tolist())
+            Generated(self.token_ids[i, :length].tolist(), self.logprobs[i, :length].tolist(), STOPS[stop])
+            for i, (length, stop) in enumerate(zip(self.lengths.tolist(), self.stops.tolist(), strict=True))
         ]
         return [flat[start : start + self.n] for start in range(0, len(flat), self.n)]
 
@@ -156,10 +157,14 @@ class _Run:
         self, engine: Engine, work: _Work, decoding: Decoding, ends: Callable[[Sequence[int]], bool] | None
     ) -> None:
         self.model, self.work, self.decoding, self.ends = engine.model, work, decoding, ends
-        self.eos_id, self.stop_ids = engine.eos_id, np.array(engine.stop_ids, dtype=np.int64)
+        self.traits, self.eos_id, self.stop_ids = (
+            engine.traits,
+            engine.eos_id,
+            np.array(engine.stop_ids, dtype=np.int64),
+        )
         self.slots = min(engine.max_slots, len(work.queue))
         rows, capacity = _round_up(self.slots, ROWS), _round_up(work.longest, COLUMNS)
-        self.cache = SlotCache(engine.num_layers, rows, capacity)
+        self.cache = SlotCache(engine.traits.num_layers, rows, capacity)
         self.device, self.dtype = self.model.device, self.model.dtype
         self.columns = torch.arange(capacity, device=self.device)
         self.row_numbers = torch.arange(rows, device=self.device)
@@ -236,10 +241,10 @@ class _Run:
         work, n = self.work, self.active
         answer, step = self.answer[:n], self.step[:n]
         logits = self._logits(n)
-        early = step < self.decoding.min_new_tokens
-        if early.any():
-            forbidden = torch.from_numpy(np.flatnonzero(early)).to(self.device)
-            logits[forbidden[:, None], torch.tensor([self.eos_id, *self.stop_ids], device=self.device)] = -torch.inf
+        early = np.flatnonzero(step < self.decoding.min_new_tokens)
+        if len(early):
+            final = torch.tensor([self.eos_id, *self.stop_ids], device=self.device)
+            logits[torch.from_numpy(early).to(self.device)[:, None], final] = -torch.inf
         numbers = torch.from_numpy(uniforms(work.keys[answer], step)).to(self.device)
         drawn = draw(logits, self.decoding, numbers)
         tokens, logprobs = drawn.token_ids.cpu().numpy(), drawn.logprobs.cpu().numpy()
@@ -259,13 +264,11 @@ class _Run:
         rows, width = _round_up(n, ROWS), _round_up(int(self.position[:n].max()) + 1, COLUMNS)
         self.position[n:rows] = 0
         positions = torch.from_numpy(self.position[:rows]).to(self.device)
-        visible = self.columns[None, :width] <= positions[:, None]
-        mask = torch.zeros(visible.shape, dtype=self.dtype, device=self.device).masked_fill_(~visible, -torch.inf)
         self.cache.begin_step(self.row_numbers[:rows], positions, width)
         output = self.model(
             input_ids=torch.from_numpy(self.token[:rows, None]).to(self.device),
             position_ids=positions[:, None],
-            attention_mask=mask[:, None, None, :],
+            attention_mask=self.traits.masks(positions, width, self.dtype),
             past_key_values=self.cache,
             use_cache=True,
         )
@@ -284,10 +287,9 @@ class _Run:
         ended = at_eos | at_stop | (step == work.limits[answer])
         if not ended.any():
             return
-        for slot in np.flatnonzero(ended):
-            work.lengths[answer[slot]] = step[slot]
-            if at_eos[slot] or at_stop[slot]:
-                work.stops[answer[slot]] = "eos" if at_eos[slot] else "stop"
+        work.lengths[answer[ended]] = step[ended]
+        work.stops[answer[at_eos]] = STOPS.index("eos")
+        work.stops[answer[at_stop]] = STOPS.index("stop")
         self.active = n - int(ended.sum())
         gaps = np.flatnonzero(ended[: self.active])
         if not len(gaps):
@@ -324,20 +326,3 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.train(training)
-
-
-def _check(model: PreTrainedModel, context: int | None) -> tuple[int, int | None]:
-    """Number of layers and longest sequence of a model that the engine can sample from."""
-    config = model.config.get_text_config()
-    name = type(model).__name__
-    attention = getattr(config, "_attn_implementation", "sdpa")
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if attention not in ("sdpa", "eager"):
-        raise ModelError(f"{name} is loaded with attention {attention!r}, expected attn_implementation='sdpa'")
-    if kinds - {"full_attention", "sliding_attention"}:
-        raise ModelError(f"{name} has layers that keep no keys and values ({', '.join(sorted(kinds))}). Serve it with "
-                         "an OpenAI-compatible server and sample from that.")  # fmt: skip
-    if "position_ids" not in inspect.signature(model.forward).parameters:
-        raise ModelError(f"{name} does not take position_ids, so answers of different lengths cannot share a batch")
-    limits = [limit for limit in (context, getattr(config, "max_position_embeddings", None)) if limit]
-    return config.num_hidden_layers, min(limits, default=None)

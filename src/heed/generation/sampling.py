@@ -48,7 +48,8 @@ def invert_cdf(probs: Tensor, uniforms: Tensor) -> Tensor:
 
     In two levels, blocks of 64 tokens and tokens of a block, so that the long running sum is over V / 64 numbers: it is
     then affordable in float64, without which rounding at each of the V boundaries would now and then change a token
-    from one batch to another. ``probs`` is (rows, V), ``uniforms`` (rows,) float64 in [0, 1).
+    from one batch to another. ``probs`` is (rows, V), ``uniforms`` (rows,) float64 in [0, 1). Of a row with NaN in it,
+    any token may be returned.
     """
     num_blocks = -(-probs.shape[1] // BLOCK)
     padded = torch.nn.functional.pad(probs, (0, num_blocks * BLOCK - probs.shape[1]))
@@ -57,11 +58,12 @@ def invert_cdf(probs: Tensor, uniforms: Tensor) -> Tensor:
     cumulative = sums.cumsum(1, dtype=torch.float64)
     # Rounding must not carry a threshold outside of its row or block, where all that is left has probability 0.
     threshold = uniforms[:, None].clamp_max(1 - 1e-12) * cumulative[:, -1:]
-    block = torch.searchsorted(cumulative, threshold, right=True)
+    block = torch.searchsorted(cumulative, threshold, right=True).clamp_max_(num_blocks - 1)
     rest = threshold - (cumulative.gather(1, block) - sums.gather(1, block))
     within = blocks.take_along_dim(block[:, :, None], 1)[:, 0].cumsum(1, dtype=torch.float64)
     rest = torch.minimum(rest.clamp_min(0), within[:, -1:] * (1 - 1e-12))
-    return (block * BLOCK + torch.searchsorted(within, rest, right=True))[:, 0]
+    token_ids = block * BLOCK + torch.searchsorted(within, rest, right=True)
+    return token_ids[:, 0].clamp_max_(probs.shape[1] - 1)
 
 
 def row_keys(seed: int, prompt_keys: npt.NDArray[np.uint64], answers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
