@@ -40,7 +40,15 @@ Results: TypeAlias = dict[str, Any]
 LogProbs: TypeAlias = Callable[[Sequence[Prompt], Sequence[Completion]], Sequence[float]]
 """Log-probability of each answer under the starting policy."""
 
-DUELS = (("prompted", "base"), ("sft", "prompted"), ("ppo_ptx", "sft"), ("ppo_ptx", "ppo"), ("ppo_ptx", "blind"))
+DUELS = (
+    ("prompted", "base"),
+    ("sft", "prompted"),
+    ("ppo_ptx", "sft"),
+    ("ppo_ptx", "ppo"),
+    ("ppo_ptx", "blind"),
+    ("ppo_ptx", "ppo_ptx_round_1"),
+    ("ppo_ptx", "ppo_ptx_static"),
+)
 """Pairs of models compared directly where both are there."""
 
 

@@ -33,10 +33,11 @@ class Measured:
 
 
 def measure(scorer: Scorer, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> Measured:
-    """Score one answer for each prompt. Scores are rounded to nine decimals, so that equal sums of floats are ties."""
+    """Score one answer for each prompt. Scores are rounded to nine decimals, so that equal sums of floats are ties, and
+    there is no negative zero."""
     scores = scorer.score(prompts, [[completion] for completion in completions])
     return Measured(
-        scores=np.array([round(one, 9) for (one,) in scores], dtype=np.float64),
+        scores=np.array([round(one, 9) + 0.0 for (one,) in scores], dtype=np.float64),
         lengths=np.array([num_words(completion.text) for completion in completions], dtype=np.float64),
     )
 

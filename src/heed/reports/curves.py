@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from heed.reports.drawing import BAND, INK, MUTED, WORSE, canvas, colour, quiet, svg
 from heed.reports.material import Band, Material
-from heed.reports.words import label
+from heed.reports.words import label, short
 
 PPO_PANELS = {
     "score": "Reward-model score",
@@ -45,8 +45,10 @@ def ppo_curves(material: Material) -> str:
                 steps, values = _series(rows, metric)
                 if steps:
                     model = run_model(name)
-                    axes.plot(steps, values, color=colour(model, names), linewidth=1.5, label=label(model))
+                    axes.plot(steps, values, color=colour(model, names), linewidth=1.5, label=short(label(model)))
                     _mark(axes, material.diagnoses.get(name, ()), metric)
+            if metric == "eos_rate":
+                axes.set_ylim(min(axes.get_ylim()[0], 0.9), 1.01)
             first = next((values[0] for rows in runs.values() if (values := _series(rows, metric)[1])), None)
             _shade(axes, [band for band in material.bands if band.metric == metric], first)
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -74,7 +76,7 @@ def learning_curves(material: Material) -> str:
             axes.set_visible(False)
         for axes, (name, metric, held, title) in zip(places, panels, strict=False):
             quiet(axes)
-            axes.set_title(f"{name}: {title}")
+            axes.set_title(f"{short(name)}: {title}")
             steps, values = _series(material.curves[name], metric)
             tint = colour(run_model(name))
             axes.plot(steps, values, color=tint, linewidth=0.7, alpha=0.3)
@@ -123,11 +125,14 @@ def _mark(axes: Axes, diagnoses: Sequence[Mapping[str, Any]], metric: str) -> No
     for one in diagnoses:
         if one.get("metric") == metric and isinstance(one.get("value"), int | float):
             axes.plot(one["step"], one["value"], "x", color=WORSE, markersize=7, markeredgewidth=2)
-            axes.annotate(
-                str(one.get("name", "")),
+            late = one["step"] > sum(axes.get_xlim()) / 2
+            note = axes.annotate(
+                short(str(one.get("name", "")), 40),
                 (one["step"], one["value"]),
                 textcoords="offset points",
-                xytext=(6, 5),
+                xytext=(-7 if late else 7, -11),
+                ha="right" if late else "left",
                 color=MUTED,
                 fontsize=8,
             )
+            note.set_in_layout(False)

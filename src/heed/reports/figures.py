@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from heed.reports.drawing import BAND, INK, LINE, MUTED, PAPER, canvas, colour, quiet, svg
-from heed.reports.words import COMPARISONS, CONTROLS, RATES, Figures, kind_label, label, number, percent
+from heed.reports.words import COMPARISONS, CONTROLS, RATES, Figures, kind_label, label, number, short
 
 MARKS = {"win_rate": ("o", 8.0), "win_rate_greedy": ("D", 6.2), "win_rate_controlled": ("s", 6.4)}
 RATES_DRAWN = ("right", "constraint", "hallucination", "rudeness", "over_abstention")
@@ -34,7 +35,7 @@ def ladder(results: Figures) -> str:
                 one = results.get(section, {}).get(name)
                 if one is None or (name == baseline and section != "win_rate"):
                     continue
-                _dot(axes, one, places[name] + offset, colour(name, tuple(models)), mark, size, section == "win_rate")
+                dot(axes, one, places[name] + offset, colour(name, tuple(models)), mark, size, section == "win_rate")
         if controls:
             axes.axhline(places[controls[0]] - 0.78, color=LINE, linewidth=0.9)
             axes.text(
@@ -47,7 +48,7 @@ def ladder(results: Figures) -> str:
                 fontsize=8.5,
                 transform=axes.get_yaxis_transform(),
             )
-        axes.set_yticks([places[name] for name in rows], [label(name) for name in rows])
+        axes.set_yticks([places[name] for name in rows], [short(label(name)) for name in rows])
         axes.tick_params(axis="y", labelcolor=INK, labelsize=10.5)
         axes.set_ylim(max(places.values()) + 0.6, -0.6)
         ends = [results[s][n] for s in MARKS for n in results.get(s, {})]
@@ -63,7 +64,8 @@ def ladder(results: Figures) -> str:
         return svg(figure, "ladder", f"Win rates of {len(rows)} models against {label(baseline)}")
 
 
-def _dot(axes: Axes, one: Figures, at: float, tint: str, mark: str, size: float, filled: bool) -> None:
+def dot(axes: Axes, one: Figures, at: float, tint: str, mark: str, size: float, filled: bool) -> None:
+    """An estimate with its interval, across."""
     axes.plot([one["low"], one["high"]], [at, at], color=tint, linewidth=2.2, alpha=0.55)
     axes.plot(
         one["value"],
@@ -96,129 +98,50 @@ def rates(results: Figures) -> str:
             axes.set_xlim(0, None)
             axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
             axes.xaxis.get_major_locator().set_params(nbins=3)
-            axes.set_yticks(range(len(models)), [label(name) for name in models])
+            axes.set_yticks(range(len(models)), [short(label(name)) for name in models])
             axes.tick_params(axis="y", labelcolor=INK)
             axes.set_ylim(len(models) - 0.4, -0.6)
         return svg(figure, "rates", "Rates of each model at temperature 1")
 
 
-def accuracy(reward_model: Figures) -> str:
-    """Accuracy of the reward model on gold, labels and held-out labelers, beside what noise allows."""
-    intervals = reward_model.get("intervals", {})
-    names = {
-        "accuracy_gold": "true preference",
-        "accuracy_labels": "held-out labels",
-        "accuracy_heldout_labelers": "held-out labelers",
-    }
-    rows = [(text, intervals[name], "ppo_ptx") for name, text in names.items() if name in intervals]
-    rows += [(kind_label(name), one, "prompted") for name, one in reward_model.get("baselines", {}).items()]
-    blind = reward_model.get("blind", {}).get("intervals", {})
-    rows += [(f"blind: {text}", blind[name], "blind") for name, text in names.items() if name in blind]
-    if not rows:
-        return ""
-    bound = reward_model.get("noise_bound")
-    with canvas(5.0, 0.42 * len(rows) + 1.1) as (figure, axes):
-        quiet(axes, y=False)
-        for place, (_, one, model) in enumerate(rows):
-            axes.barh(place, one["value"] - 0.5, left=0.5, height=0.6, color=colour(model), alpha=0.85)
-            axes.plot([one["low"], one["high"]], [place, place], color=INK, linewidth=1.2)
-            axes.text(
-                max(one["high"], one["value"]) + 0.008,
-                place,
-                percent(one["value"], 1),
-                va="center",
-                color=INK,
-                fontsize=9.5,
-            )
-        if bound is not None:
-            axes.axvline(bound, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
-            axes.text(
-                bound, -0.62, f"noise bound {percent(bound, 1)}", color=MUTED, ha="center", va="bottom", fontsize=8.5
-            )
-        axes.set_yticks(range(len(rows)), [text for text, _, _ in rows])
-        axes.tick_params(axis="y", labelcolor=INK)
-        axes.set_ylim(len(rows) - 0.45, -0.6)
-        axes.set_xlim(min(0.5, *(one["low"] for _, one, _ in rows)), 1.0)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-        return svg(figure, "accuracy", "Accuracy of the reward model")
-
-
-def reliability(reward_model: Figures) -> str:
-    """Reliability diagram: how often preferences of a given confidence are right."""
-    bins = reward_model.get("reliability") or []
-    if not bins:
-        return ""
-    most = max(one["n"] for one in bins)
-    with canvas(4.4, 3.5) as (figure, axes):
-        quiet(axes)
-        axes.plot([0.5, 1], [0.5, 1], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-        axes.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], color=colour("ppo_ptx"), alpha=0.5)
-        for one in bins:
-            size = 4 + 9 * (one["n"] / most) ** 0.5
-            axes.plot(one["confidence"], one["accuracy"], "o", color=colour("ppo_ptx"), markersize=size)
-        axes.set_xlabel("confidence of the reward model")
-        axes.set_ylabel("share of labels that agree")
-        axes.set_xlim(0.49, 1.01)
-        axes.set_ylim(min(0.45, *(one["accuracy"] - 0.05 for one in bins)), 1.02)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0))
-        return svg(figure, "reliability", "Reliability diagram of the reward model")
-
-
-def by_gap(reward_model: Figures) -> str:
-    """Accuracy against the distance between the two scores."""
-    points = reward_model.get("by_gap") or []
-    if len(points) < 2:
-        return ""
-    with canvas(4.4, 3.5) as (figure, axes):
-        quiet(axes)
-        x, y = [one["gap"] for one in points], [one["value"] for one in points]
-        axes.fill_between(
-            x,
-            [one["low"] for one in points],
-            [one["high"] for one in points],
-            color=colour("ppo_ptx"),
-            alpha=0.18,
-            linewidth=0,
-        )
-        axes.plot(x, y, "o-", color=colour("ppo_ptx"), markersize=6)
-        axes.axhline(0.5, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-        axes.set_xlabel("distance between the two scores")
-        axes.set_ylabel("share of pairs ordered rightly")
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        return svg(figure, "by-gap", "Accuracy by distance between the scores")
-
-
 def overoptimization(results: Figures) -> str:
-    """What was optimised and what was wanted, against the square root of KL: best-of-n beside PPO."""
+    """What was wanted and what was optimised, against the square root of KL: best-of-n beside PPO.
+
+    If some run goes much further than the others, a first panel shows the part near the start.
+    """
     points = results.get("overoptimization", {}).get("points", [])
     runs = list(dict.fromkeys(point["run"] for point in points))
     if not runs:
         return ""
-    panels = {
-        "gold": "What was wanted: gain in true preference",
-        "reward": "What was optimised: gain in reward-model score",
-    }
-    with canvas(10.4, 4.0, ncols=2) as (figure, both):
-        for axes, (name, title) in zip(both, panels.items(), strict=True):
+    ends = sorted(max(point["kl"] for point in points if point["run"] == run) for run in runs)
+    near = next((low for low, high in pairwise(ends) if low > 0 and high > 4 * low), None)
+    panels = [("gold", "True preference, near the start", near)] if near is not None else []
+    panels += [("gold", "What was wanted: true preference", None), ("reward", "What was optimised: reward model", None)]
+    with canvas(10.4, 3.9, ncols=len(panels)) as (figure, places):
+        for axes, (name, title, furthest) in zip(places, panels, strict=True):
             quiet(axes)
             axes.axhline(0, color=MUTED, linewidth=1.0)
             for run in runs:
                 path = sorted((p for p in points if p["run"] == run), key=lambda point: point["at"])
-                _path(axes, path, name, run, colour(run, tuple(runs)))
+                _path(axes, path, name, run, colour(run, tuple(runs)), furthest, axes is places[0])
             axes.set_title(title)
-            axes.set_xlabel("distance from the start: √KL, in √nats per answer")
-            _robust_bottom(axes, points, name)
-        handles, texts = both[0].get_legend_handles_labels()
+            axes.set_xlabel("√KL from the start")
+        places[0].set_ylabel("gain in mean score")
+        handles, texts = places[-1].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside lower center", ncols=len(runs))
         return svg(figure, "overoptimization", "Gold and reward-model score against KL, best-of-n beside PPO")
 
 
-def _path(axes: Axes, path: Sequence[Figures], name: str, run: str, tint: str) -> None:
+def _path(
+    axes: Axes, path: Sequence[Figures], name: str, run: str, tint: str, furthest: float | None, numbered: bool
+) -> None:
+    """One run's gain over its first point; with ``furthest`` only where KL is below it."""
+    start = path[0][name]
+    path = [point for point in path if furthest is None or point["kl"] <= 1.05 * furthest]
     d = np.sqrt(np.maximum([point["kl"] for point in path], 0.0))
-    gain = np.array([point[name] for point in path]) - path[0][name]
+    gain = np.array([point[name] for point in path]) - start
     axes.plot(d, gain, "D-" if run == "best_of_n" else "o-", color=tint, markersize=5, label=label(run))
-    if run == "best_of_n":
+    if run == "best_of_n" and numbered:
         for x, y, point in list(zip(d, gain, path, strict=True))[1:]:
             axes.annotate(
                 str(point["at"]),
@@ -229,25 +152,6 @@ def _path(axes: Axes, path: Sequence[Figures], name: str, run: str, tint: str) -
                 color=MUTED,
                 fontsize=8,
             )
-
-
-def _robust_bottom(axes: Axes, points: Sequence[Figures], name: str) -> None:
-    """A run that falls without end must not squeeze the others into a line: cut it off at thrice the best gain."""
-    starts = {p["run"]: p[name] for p in sorted(points, key=lambda point: -point["at"])}
-    gains = [p[name] - starts[p["run"]] for p in points]
-    best = max(gains)
-    if best > 0 and min(gains) < -3 * best:
-        axes.set_ylim(-3 * best, 1.2 * best)
-        axes.text(
-            0.99,
-            0.02,
-            f"cut off: the lowest point is {number(min(gains), 1)}",
-            color=MUTED,
-            ha="right",
-            va="bottom",
-            fontsize=8.5,
-            transform=axes.transAxes,
-        )
 
 
 def tax(results: Figures) -> str:
@@ -277,11 +181,12 @@ def tax(results: Figures) -> str:
                 va="center",
                 color=INK,
                 fontsize=9,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.0},
             )
         values = [losses[name] for name in shown]
         room = max(max(values) - min(values), 0.02)
         axes.set_xlim(min(values) - 0.12 * room, max(values) + 0.85 * room)
-        axes.set_yticks(range(len(shown)), [label(name) for name in shown])
+        axes.set_yticks(range(len(shown)), [short(label(name)) for name in shown])
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set_ylim(len(shown) - 0.4, -0.6)
         rows = next((one["n"] for one in intervals.values()), 0)
@@ -311,8 +216,8 @@ def kinds(results: Figures, model: str) -> str:
                     markerfacecolor=PAPER,
                     markeredgewidth=1.4,
                 )
-            _dot(axes, table[kind], place, colour(model), "o", 7.5, True)
-        axes.set_yticks(range(len(rows)), [f"{kind_label(kind)}  ({table[kind]['n']})" for kind in rows])
+            dot(axes, table[kind], place, colour(model), "o", 7.5, True)
+        axes.set_yticks(range(len(rows)), [f"{short(kind_label(kind))}  ({table[kind]['n']})" for kind in rows])
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 1.005)

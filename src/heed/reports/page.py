@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from heed import __version__
 from heed.files import write_text
-from heed.reports import curves, figures, tables
+from heed.reports import curves, figures, reward_figures, tables
 from heed.reports.material import Material, read_workspace
 from heed.reports.words import COMPARISONS, duration, kind_label, label, number, percent, span, subject, verdict
 
@@ -51,8 +51,9 @@ def _view(material: Material) -> dict[str, Any]:
     results = material.results
     model = subject(results)
     reward_model = results.get("reward_model", {})
-    evaluation = results.get("evaluation", {})
+    evaluation = {"baseline": "sft", "judged_by": "gold", **results.get("evaluation", {})}
     rate_names, rate_rows = tables.rate_rows(results)
+    scorer_names, baseline_rows = tables.baseline_rows(results)
     stages = results.get("stages", {})
     return {
         "version": __version__,
@@ -63,7 +64,7 @@ def _view(material: Material) -> dict[str, Any]:
         "wall_seconds": results.get("wall_seconds") or sum(one.get("wall_seconds") or 0.0 for one in stages.values()),
         "evaluation": evaluation,
         "model": label(model) if model else "",
-        "baseline": label(evaluation.get("baseline", "sft")),
+        "baseline": label(evaluation["baseline"]),
         "verdict": verdict(results),
         "cards": _cards(results, model),
         "comparisons": list(COMPARISONS.values()),
@@ -77,10 +78,12 @@ def _view(material: Material) -> dict[str, Any]:
         "rate_names": rate_names,
         "rate_rows": rate_rows,
         "reward_model": reward_model,
-        "accuracy": _drawn(figures.accuracy(reward_model)),
-        "reliability": _drawn(figures.reliability(reward_model)),
-        "by_gap": _drawn(figures.by_gap(reward_model)),
-        "accuracy_rows": tables.accuracy_rows(reward_model),
+        "accuracy": _drawn(reward_figures.accuracy(results)),
+        "reliability": _drawn(reward_figures.reliability(reward_model)),
+        "by_gap": _drawn(reward_figures.by_gap(reward_model)),
+        "by_kind": _drawn(reward_figures.by_kind(reward_model)),
+        "scorer_names": scorer_names,
+        "baseline_rows": baseline_rows,
         "overoptimization": _drawn(figures.overoptimization(results)),
         "tax": _drawn(figures.tax(results)),
         "round_rows": tables.round_rows(results),

@@ -28,13 +28,18 @@ def ladder_rows(results: Figures) -> list[Row]:
     """One row for each model: three win rates, what got worse, and what it cost."""
     models = list(results.get("win_rate", {}))
     scores, losses, kl = (results.get(name, {}) for name in ("scores", "pretraining_loss", "kl"))
+    baseline = results.get("evaluation", {}).get("baseline", "sft")
     rows = []
     for name in [*(one for one in models if one not in CONTROLS), *(one for one in CONTROLS if one in models)]:
         greedy = results.get("win_rate_greedy", {}).get(name)
         row: Row = {"model": name, "label": label(name), "control": name in CONTROLS}
-        row["wins"] = [_share(results.get(section, {}).get(name)) for section in COMPARISONS]
-        row["better"] = percent(greedy["better"]) if greedy else ""
-        row["worse"] = percent(greedy["worse"]) if greedy else ""
+        row["wins"] = [
+            _share(None if name == baseline and section != "win_rate" else results.get(section, {}).get(name))
+            for section in COMPARISONS
+        ]
+        row["moved"] = (
+            f"{100 * greedy['better']:.0f} / {percent(greedy['worse'])}" if greedy and name != baseline else ""
+        )
         own = scores.get(name, {})
         row["gold"] = _mean(own.get("gold"))
         row["reward"] = _mean(own.get("reward"))
@@ -123,23 +128,19 @@ def _rate(one: Figures | None, baseline: Figures | None, rate: str) -> Row:
     return {"value": percent(one["value"], 1), "span": span(one, 1), "change": change}
 
 
-def accuracy_rows(reward_model: Figures) -> list[Row]:
-    """The reward model's accuracy for each kind of prompt, worst first, and by which answer was longer."""
-    kinds = reward_model.get("by_kind", {})
+def baseline_rows(results: Figures) -> tuple[list[str], list[Row]]:
+    """The reward model beside what sees less: names of the scorers, and a row for each set of comparisons."""
+    table: Mapping[str, Figures] = results.get("reward_model_baselines", {})
+    names = list(next(iter(table.values()), {}))
     rows = [
-        {"name": kind_label(kind), **_share(kinds[kind])}
-        for kind in sorted(kinds, key=lambda one: kinds[one]["value"] or 0)
+        {
+            "name": source,
+            "n": next((one["n"] for one in cells.values()), ""),
+            "cells": [_share(cells.get(n)) for n in names],
+        }
+        for source, cells in table.items()
     ]
-    lengths = {
-        "preferred_longer": "the better answer is longer",
-        "preferred_shorter": "the better answer is shorter",
-        "equal_length": "both are equally long",
-    }
-    by_length = reward_model.get("by_length", {})
-    rows += [
-        {"name": text, **_share(by_length[name])} for name, text in lengths.items() if by_length.get(name, {}).get("n")
-    ]
-    return rows
+    return [kind_label(name) for name in names], rows
 
 
 def stage_rows(results: Figures) -> list[Row]:
@@ -248,10 +249,15 @@ def _share(one: Figures | None) -> Row:
         "span": span(one, 1),
         "n": one.get("n", ""),
         "state": state,
-        "low": round(100 * max(one["low"], 0.0), 1),
-        "high": round(100 * min(one["high"], 1.0), 1),
-        "at": round(100 * one["value"], 1),
+        "low": _along(one["low"]),
+        "high": _along(one["high"]),
+        "at": _along(one["value"]),
     }
+
+
+def _along(share: float) -> float:
+    """Place of a share on a bar that reaches from one quarter to three quarters, in percent."""
+    return round(100 * min(max(2 * share - 0.5, 0.0), 1.0), 1)
 
 
 def _points(one: Figures | None) -> Row:

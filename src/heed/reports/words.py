@@ -52,6 +52,11 @@ def kind_label(kind: str) -> str:
     return kind.replace("_", " ") or "other"
 
 
+def short(text: str, length: int = 28) -> str:
+    """``text`` cut to what fits beside a figure."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def percent(share: float | None, digits: int = 0) -> str:
     """``0.614`` as ``61 %``; a dash for what is not known."""
     return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
@@ -61,8 +66,8 @@ def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
     """A number with a true minus sign; a dash for what is not known."""
     if value is None or math.isnan(value):
         return "–"
-    text = f"{value:{'+' if sign else ''}.{digits}f}"
-    return text.replace("-", "−")
+    rounded = round(value, digits) + 0.0  # no negative zero
+    return f"{rounded:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
 def span(estimate: Figures | None, digits: int = 0) -> str:
@@ -111,7 +116,7 @@ def verdict(results: Figures) -> list[str]:
         return ["No model was compared with another."]
     baseline = label(results.get("evaluation", {}).get("baseline", "sft"))
     judge = results.get("evaluation", {}).get("judged_by", "gold")
-    judge = "the true preference" if judge == "gold" else f"the {judge}"
+    judge = "the true preference" if judge == "gold" else judge
     found = {name: results[name][model] for name in COMPARISONS if model in results.get(name, {})}
     sentences = [_headline(found, label(model), baseline, judge)]
     greedy = found.get("win_rate_greedy")
@@ -122,28 +127,30 @@ def verdict(results: Figures) -> list[str]:
     blind = results.get("win_rate_greedy", {}).get("blind")
     if blind is not None and greedy is not None:
         sentences.append(
-            f"A reward model that never sees the prompt reaches {percent(blind['value'])} greedily: so much is habit "
-            f"rather than understanding, and {100 * (greedy['value'] - blind['value']):.0f} points are not."
+            "The same training against a reward model that never sees the prompt reaches "
+            f"{percent(blind['value'])} ({span(blind)}) greedily: that much takes habit alone."
         )
-    worse = kinds_that_got_worse(results, model)
+    worse = kinds_below_half(results, model)
     if worse:
-        sentences.append(f"It got worse at {listed([kind_label(kind) for kind in worse])}.")
+        sentences.append(f"Below one half: {listed([kind_label(kind) for kind in worse])}.")
     return sentences
 
 
 def _headline(found: Figures, model: str, baseline: str, judge: str) -> str:
+    """What the intervals say; the first figure is spelt out, the others follow it."""
+    shares = [f"{percent(found[name]['value'])} ({span(found[name])}) {COMPARISONS[name]}" for name in found]
     clear = [name for name in found if found[name]["low"] > 0.5]
     lost = [name for name in found if found[name]["high"] < 0.5]
-    told = listed([f"{percent(found[name]['value'])} ({span(found[name])}) {COMPARISONS[name]}" for name in found])
     if len(clear) == len(found):
-        return f"{judge[0].upper()}{judge[1:]} prefers {model} to {baseline}: {told}."
+        return f"{model} beats {baseline}: it is preferred on {listed(shares)}, judged by {judge}."
     if len(lost) == len(found):
-        return f"{judge[0].upper()}{judge[1:]} prefers {baseline} to {model}, which wins only {told}."
-    unclear = listed([COMPARISONS[name] for name in found if name not in clear])
-    return f"{model} is not shown to be better than {baseline} {unclear}. It wins {told}."
+        return f"{model} is worse than {baseline}: it is preferred on only {listed(shares)}, judged by {judge}."
+    unclear = f" {listed([COMPARISONS[name] for name in found if name not in clear])}" if clear else ""
+    told = f"it is preferred on {listed(shares)}, judged by {judge}"
+    return f"{model} is not shown to be better than {baseline}{unclear}: {told}."
 
 
-def kinds_that_got_worse(results: Figures, model: str) -> list[str]:
+def kinds_below_half(results: Figures, model: str) -> list[str]:
     """Kinds of task whose greedy win rate is below one half, worst first."""
     kinds = results.get("win_rate_greedy", {}).get(model, {}).get("kinds", {})
     return sorted((kind for kind, one in kinds.items() if one["value"] < 0.5), key=lambda kind: kinds[kind]["value"])
