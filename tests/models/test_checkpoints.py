@@ -83,6 +83,7 @@ def test_low_precision_keeps_its_type(tmp_path: Path) -> None:
     batch = make_group_batch(random_groups(), PAD_ID)
     loaded = load_reward_model(tmp_path / "rm", dtype=torch.bfloat16)
     torch.testing.assert_close(loaded(batch), reward_model(batch), rtol=0, atol=0)
+    assert loaded(batch).dtype == torch.float32
     assert load_reward_model(tmp_path / "rm").classifier.dtype == torch.float32
 
 

@@ -16,7 +16,7 @@ COMPLETIONS = [
 
 def slow_score(prompt_ids: list[int], answer_ids: list[int], zero_point: float) -> float:
     batch = make_group_batch([EncodedGroup(prompt_ids=prompt_ids, completion_ids=[answer_ids])], PAD_ID)
-    return float(tiny_reward_model()(batch)[0]) - zero_point
+    return tiny_reward_model()(batch)[0].item() - zero_point
 
 
 @pytest.mark.parametrize("microbatch", [1, 2, 4, 64])

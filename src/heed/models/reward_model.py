@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
@@ -61,8 +62,7 @@ class RewardModel(nn.Module):
 
     def forward(self, batch: GroupBatch) -> Tensor:
         """(N,) float32 raw scores, one for each answer."""
-        scores: Tensor = score_head(self.classifier)(last_states(self.classifier, batch))
-        return scores[:, 0].float()
+        return read_scores(self.classifier, last_states(self.classifier, batch))
 
     def normalized(self, batch: GroupBatch) -> Tensor:
         """(N,) scores of which demonstrations average 0: the reward that PPO sees."""
@@ -89,6 +89,12 @@ def scalar_classifier(lm: PreTrainedModel, pad_id: int | None) -> PreTrainedMode
         )
     classifier.base_model.load_state_dict(lm.base_model.state_dict())
     return ready(classifier, lm.device)
+
+
+def read_scores(classifier: PreTrainedModel, states: Tensor) -> Tensor:
+    """(M,) float32 outputs of the head at (M, D) states; in float32 also where the backbone computes in 16 bits."""
+    with torch.autocast(states.device.type, enabled=False):
+        return F.linear(states.float(), score_head(classifier).weight.float())[:, 0]
 
 
 def score_head(classifier: PreTrainedModel) -> nn.Linear:

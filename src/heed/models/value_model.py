@@ -9,7 +9,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from heed.data.batches import GroupBatch
 from heed.models.forward import response_states, spread
-from heed.models.reward_model import RewardModel, score_head
+from heed.models.reward_model import RewardModel, read_scores
 
 
 class ValueModel(nn.Module):
@@ -35,5 +35,5 @@ class ValueModel(nn.Module):
 
         The value at response token t is that of the state *before* the token: it is read at the place that predicts it.
         """
-        values: Tensor = score_head(self.classifier)(response_states(self.classifier, batch))
-        return spread(values[:, 0].float() - self.zero_point, batch.response_mask)
+        values = read_scores(self.classifier, response_states(self.classifier, batch))
+        return spread(values - self.zero_point, batch.response_mask)
