@@ -46,7 +46,11 @@ class Store:
             WorkspaceError: the database cannot be opened, is not Heed's, or was written by a newer Heed.
         """
         engine = dialect.connect(where)
-        ensure_schema(engine)
+        try:
+            ensure_schema(engine)
+        except BaseException:
+            engine.dispose()
+            raise
         return cls(engine, clock)
 
     def close(self) -> None:

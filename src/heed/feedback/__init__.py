@@ -1,0 +1,1 @@
+"""People and their judgements: who is asked what, and whether they agree."""
