@@ -508,3 +508,8 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path, format):
     assert not (tmp_path / "x.jsonl").exists()
     with pytest.raises(DataError, match="there is no format 'nothing'"):
         write("nothing", tmp_path / "x.jsonl", [])
+
+
+def test_every_format_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert [name for name in READERS if f"| `{name}` |" not in page] == []

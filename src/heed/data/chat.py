@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from heed.data.batches import EncodedGroup, Example
@@ -178,7 +179,13 @@ class Codec:
             eos = self.tokenizer.eos_token
             return "".join(content + (str(eos) if role == "assistant" else "\n") for role, content in turns)
         messages = [{"role": role, "content": content} for role, content in turns]
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        except TemplateError as error:
+            roles = ", ".join(role for role, _ in turns)
+            raise DataError(
+                f"the tokenizer's chat template refuses a conversation of {roles} ({_excerpt(turns[0][1])}): {error}"
+            ) from error
 
     def _encode(self, texts: Sequence[str], *, literally: bool = False) -> list[list[int]]:
         """Ids of many texts; the name of a special token is that token, unless the text is taken ``literally``."""

@@ -9,7 +9,7 @@ Empty fields are left out. Unknown fields are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
@@ -29,6 +29,7 @@ from heed.records import (
     Role,
     StopReason,
 )
+from heed.store import lines
 
 AnyRecord: TypeAlias = Prompt | Demonstration | Ranking | Rating | Labeler | str
 KINDS = ("prompt", "demonstration", "ranking", "rating", "labeler", "text")
@@ -49,29 +50,12 @@ def write(path: Path, records: Iterable[AnyRecord]) -> int:
 
 
 def as_json(record: AnyRecord) -> dict[str, Json]:
-    """What a record's line says. The order of fields never changes."""
+    """What a record's line says; :mod:`heed.store.lines` says it of what the store keeps, and freezes it so."""
     if isinstance(record, str):
         return {"record": "text", "text": record}
-    if isinstance(record, Prompt):
-        return {"record": "prompt", **_prompt_json(record)}
     if isinstance(record, Labeler):
         return {"record": "labeler", "id": record.id, "kind": record.kind, "group": record.group}
-    if isinstance(record, Ranking):
-        order = [
-            [completion.id for completion, place in zip(record.completions, record.tiers, strict=True) if place == tier]
-            for tier in range(max(record.tiers) + 1)
-        ]
-        return _filled(
-            record="ranking",
-            prompt=_prompt_json(record.prompt),
-            completions=[_completion_json(completion) for completion in record.completions],
-            order=order,
-            labeler=record.labeler,
-        )
-    both = {"prompt": _prompt_json(record.prompt), "completion": _completion_json(record.completion)}
-    if isinstance(record, Demonstration):
-        return _filled(record="demonstration", **both, labeler=record.labeler)
-    return _filled(record="rating", **both, overall=record.overall, flags=_sorted(record.flags), labeler=record.labeler)
+    return lines.as_json(record)
 
 
 def from_row(row: Row) -> AnyRecord:
@@ -196,41 +180,4 @@ def _one_of(row: Row, name: str, literal: object, default: str | None = None) ->
     value = row.text(name) if default is None else row.text_or(name, default)
     if value not in get_args(literal):
         raise row.error(f"field {name!r} is {value!r}, expected one of {', '.join(get_args(literal))}")
-    return value
-
-
-def _prompt_json(prompt: Prompt) -> dict[str, Json]:
-    return _filled(
-        id=prompt.id,
-        messages=[{"role": message.role, "content": message.content} for message in prompt.messages],
-        source=prompt.source,
-        category=prompt.category,
-        user=prompt.user,
-        split=prompt.split,
-        meta=_sorted(prompt.meta),
-    )
-
-
-def _completion_json(completion: Completion) -> dict[str, Json]:
-    filled = _filled(
-        token_ids=list(completion.token_ids),
-        logprobs=list(completion.logprobs),
-        stop=completion.stop,
-        policy=completion.policy,
-        meta=_sorted(completion.meta),
-    )
-    return {"id": completion.id, "text": completion.text, **filled}
-
-
-def _filled(**fields: Json) -> dict[str, Json]:
-    """The fields that say something."""
-    return {name: value for name, value in fields.items() if value not in ("", [], {})}
-
-
-def _sorted(value: Json) -> Json:
-    """The same value with the keys of all objects in order, so that equal values are equal bytes."""
-    if isinstance(value, Mapping):
-        return {name: _sorted(value[name]) for name in sorted(value)}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_sorted(item) for item in value]
     return value
