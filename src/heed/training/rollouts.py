@@ -22,6 +22,9 @@ from heed.roles import Decoding, Scorer
 from heed.runtime.device import Runtime
 from heed.training.precision import autocast
 
+_PADDING_PER_PASS = 256
+"""Padding tokens worth about as much as another forward and backward pass costs (measured on a CPU)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episodes:
@@ -171,11 +174,26 @@ def ask(
 def slices(episodes: Episodes, rows: Sequence[int], pad_id: int, runtime: Runtime) -> Iterator[Slice]:
     """The episodes ``rows`` in microbatches, those of like length together."""
     chosen = [episodes.groups[row] for row in rows]
-    for indices in microbatches(chosen, runtime.microbatch):
-        yield Slice(
-            rows=torch.tensor([rows[i] for i in indices], device=runtime.device),
-            batch=make_group_batch([chosen[i] for i in indices], pad_id).to(runtime.device),
-        )
+    for microbatch in microbatches(chosen, runtime.microbatch):
+        for indices in _of_like_length(microbatch, [group.num_tokens for group in chosen]):
+            yield Slice(
+                rows=torch.tensor([rows[i] for i in indices], device=runtime.device),
+                batch=make_group_batch([chosen[i] for i in indices], pad_id).to(runtime.device),
+            )
+
+
+def _of_like_length(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Cut ``indices``, longest first, wherever a row's padding would bring that of its part above the limit."""
+    part: list[int] = []
+    padding = 0
+    for index in indices:
+        waste = lengths[part[0]] - lengths[index] if part else 0
+        if padding + waste > _PADDING_PER_PASS:
+            yield part
+            part, padding, waste = [], 0, 0
+        part.append(index)
+        padding += waste
+    yield part
 
 
 def _mask(answers: Sequence[Generated]) -> Tensor:

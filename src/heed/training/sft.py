@@ -113,8 +113,11 @@ def sft(
 
 
 def _packed(examples: Sequence[Example], codec: Codec, microbatch: int) -> list[SequenceBatch]:
-    """Examples side by side in rows of the context's length, at most ``microbatch`` rows in a batch."""
-    bins = pack_examples(examples, codec.context)
+    """Examples side by side in rows, at most ``microbatch`` rows in a batch.
+
+    Rows have room for two of the longest: longer ones waste less, but attention grows with the square of the length.
+    """
+    bins = pack_examples(examples, min(codec.context, 2 * max(len(example.ids) for example in examples)))
     return [
         make_sequence_batch(examples, bins[start : start + microbatch], codec.pad_id)
         for start in range(0, len(bins), microbatch)
