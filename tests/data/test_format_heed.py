@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heed.data.formats.heed import as_json
+from heed.data.formats.heed import as_json, from_row
+from heed.data.lines import parse_row, to_line
 from heed.data.readers import read, read_demonstrations, read_prompts, read_rankings, read_texts
 from heed.data.writers import write
 from heed.errors import DataError
@@ -57,15 +58,25 @@ labelers = st.builds(Labeler, id=text.filter(bool), kind=st.sampled_from(["human
 records = st.lists(prompts | demonstrations | rankings | ratings | labelers | text, max_size=4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(records)
-def test_export_import_export_is_byte_identical(tmp_path_factory, items):
-    folder = tmp_path_factory.getbasetemp()
-    assert write("heed", folder / "one.jsonl", items) == len(items)
-    imported = list(read("heed", folder / "one.jsonl"))
+def test_every_line_reads_as_its_record_and_is_written_the_same(items):
+    for item in items:
+        line = to_line(as_json(item))
+        again = from_row(parse_row(line, "data.jsonl, line 1"))
+        assert again == item
+        assert to_line(as_json(again)) == line
+
+
+@pytest.mark.parametrize("name", ["one.jsonl", "one.jsonl.gz"])
+def test_export_import_export_is_byte_identical(tmp_path, name):
+    items = ["words", RANKING, Demonstration(prompt=PROMPT, completion=A, labeler="ann"), Prompt.from_text("é\u2028")]
+    items += [Rating(prompt=PROMPT, completion=B, overall=3, flags={"rude": True}), Labeler(id="ann", kind="simulated")]
+    assert write("heed", tmp_path / name, items) == len(items)
+    imported = list(read("heed", tmp_path / name))
     assert imported == items
-    write("heed", folder / "two.jsonl", imported)
-    assert (folder / "one.jsonl").read_bytes() == (folder / "two.jsonl").read_bytes()
+    write("heed", tmp_path / f"two-{name}", imported)
+    assert (tmp_path / name).read_bytes() == (tmp_path / f"two-{name}").read_bytes()
 
 
 PROMPT = Prompt(messages=(Message(role="user", content="Hi"),), id="p1")
