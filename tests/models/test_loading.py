@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import GraniteConfig, GraniteForCausalLM
 
-from fakes import ARCHITECTURES, EOS_ID, PAD_ID, tiny_lm
+from fakes import ARCHITECTURES, EOS_ID, PAD_ID, tiny_lm, tiny_reward_model
 from heed.config import ModelConfig
 from heed.errors import ConfigError, ModelError
 from heed.models.loading import build_causal_lm, load_causal_lm
@@ -110,4 +111,24 @@ def test_models_that_answer_groups_cannot_run_are_refused(tmp_path: Path) -> Non
     model.config.use_sliding_window, model.config.sliding_window = True, 4
     model.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="only full attention"):
+        load_causal_lm(tmp_path)
+
+
+def test_models_that_change_their_logits_after_the_output_embedding_are_refused(tmp_path: Path) -> None:
+    config = GraniteConfig(
+        vocab_size=50,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        logits_scaling=4.0,
+    )
+    GraniteForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="changes its logits after the output embedding"):
+        load_causal_lm(tmp_path)
+
+
+def test_a_reward_model_is_not_taken_for_a_language_model(tmp_path: Path) -> None:
+    tiny_reward_model().classifier.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="LlamaForSequenceClassification, expected a causal language model"):
         load_causal_lm(tmp_path)

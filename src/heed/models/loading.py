@@ -132,6 +132,9 @@ def _disable_dropout(config: PretrainedConfig) -> None:
 
 
 def _check_supported(model: PreTrainedModel, name: str | Path) -> None:
+    saved_as = [kind for kind in model.config.architectures or [] if kind.endswith("Classification")]
+    if saved_as:
+        raise ModelError(f"{name}: holds a {saved_as[0]}, expected a causal language model")
     kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"}:
         raise ModelError(f"{name}: has layers of kind {', '.join(sorted(kinds))}; only full attention is supported")

@@ -20,13 +20,9 @@ class RankingLoss(NamedTuple):
     """Scalars; the counts are sums over this microbatch."""
 
     loss: Tensor
-    num_prompts: Tensor
-    """Prompts with at least one pair that is not a tie."""
     num_pairs: Tensor
     num_correct: Tensor
     """Pairs whose better answer has the higher score; equal scores count half."""
-    accuracy_sum: Tensor
-    """Sum over prompts of the share of their pairs that are ordered right."""
 
 
 def ranking_loss(scores: Tensor, tiers: Tensor, group_index: Tensor, *, denominator: float | Tensor) -> RankingLoss:
@@ -39,7 +35,7 @@ def ranking_loss(scores: Tensor, tiers: Tensor, group_index: Tensor, *, denomina
         scores: (N,) raw scores of all answers.
         tiers: (N,) integers, lower is better; only compared within a group.
         group_index: (N,) which prompt each answer belongs to.
-        denominator: number of prompts with a pair in the whole minibatch, see :func:`count_ranked`.
+        denominator: number of prompts with a pair in the whole minibatch.
     """
     assert scores.dim() == 1 and scores.shape == tiers.shape == group_index.shape
     better, worse = _pairs(tiers, group_index)
@@ -50,17 +46,9 @@ def ranking_loss(scores: Tensor, tiers: Tensor, group_index: Tensor, *, denomina
     correct = (margins > 0).to(scores.dtype) + 0.5 * (margins == 0).to(scores.dtype)
     return RankingLoss(
         loss=(-F.logsigmoid(margins) * weights).sum() / denominator,
-        num_prompts=(pairs_of_group > 0).sum(),
         num_pairs=torch.tensor(len(better), device=scores.device),
         num_correct=correct.sum(),
-        accuracy_sum=(correct * weights).sum(),
     )
-
-
-def count_ranked(tiers: Tensor, group_index: Tensor) -> int:
-    """Number of groups that have at least one pair that is not a tie: the denominator of :func:`ranking_loss`."""
-    better, _ = _pairs(tiers, group_index)
-    return int((torch.bincount(group_index[better]) > 0).sum())
 
 
 def _pairs(tiers: Tensor, group_index: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,14 +148,3 @@ def value_loss(
         clipped_sum=(clipped > plain).logical_and(mask).sum(),
         squared_error_sum=plain.detach().sum(),
     )
-
-
-def lm_loss(logprobs: Tensor, mask: Tensor, *, denominator: float | Tensor) -> Tensor:
-    """Next-token loss: minus the log-probabilities of the tokens that count, over ``denominator``. A scalar.
-
-    Args:
-        logprobs: any shape.
-        mask: same shape, True where the token is a target.
-        denominator: number of targets in the whole minibatch.
-    """
-    return -masked_sum(logprobs, mask) / denominator
