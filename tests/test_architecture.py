@@ -162,7 +162,7 @@ def test_what_handles_peoples_work_runs_without_torch() -> None:
         "import importlib, sys",
         f"sys.path.insert(0, {str(SOURCE.parent)!r})",
         f"for name in {modules!r}: importlib.import_module(name)",
-        "sys.exit(', '.join(sorted({'torch', 'transformers'} & set(sys.modules))))",
+        "sys.exit(', '.join(sorted({'torch', 'transformers'} & set(sys.modules))) or None)",
     ]
     done = subprocess.run([sys.executable, "-c", "\n".join(program)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"loaded by the torch-free packages: {done.stderr}"

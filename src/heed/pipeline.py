@@ -81,30 +81,28 @@ class Outcome:
 
 
 def run_recipe(
-    config: RunConfig, workspace: Workspace, machine: Machine, progress: Progress, only: Sequence[str] = ()
+    stages: Sequence[Stage],
+    config: RunConfig,
+    workspace: Workspace,
+    machine: Machine,
+    progress: Progress,
+    only: Sequence[str] = (),
 ) -> list[Outcome]:
-    """Run the recipe that ``config`` names, and write ``results.json`` and ``report.html`` if it was evaluated.
+    """Run the stages of a recipe, and write ``results.json`` and ``report.html`` if it was evaluated.
 
     Args:
+        stages: what the recipe runs with these settings, in order; see :func:`heed.recipes.stages_of`.
         only: names of stages to run; the others must have been run before. Empty means all.
 
     Raises:
         ConfigError: ``only`` names an unknown stage, or a stage it needs has not been run.
         WorkspaceError: another run holds the workspace.
     """
-    stages = stages_of(config)
     with workspace.lock(f"heed run {config.recipe}"):
         write_json(workspace.root / CONFIG_FILE, _described(config))
         outcomes = list(_run_all(stages, config, workspace, machine, progress, only))
         _conclude(stages, config, workspace)
     return outcomes
-
-
-def stages_of(config: RunConfig) -> Sequence[Stage]:
-    """The stages of the recipe that ``config`` names."""
-    from heed.recipes import find
-
-    return find(config.recipe).stages(config)
 
 
 def _run_all(
@@ -133,7 +131,7 @@ def _run_all(
                 waiting.remove(stage)
                 heading = f"[{number[stage.name]}/{len(stages)}] {stage.title}"
                 threads = machine.cores if stage.alone else 1
-                arguments = (config, workspace, machine, stage.name, prints[stage.name], threads)
+                arguments = (stage, config, workspace, machine, prints[stage.name], threads)
                 workers.start(Job(name=stage.name, heading=heading, alone=stage.alone), run_stage, arguments)
             name, figures = workers.wait()
             done.add(name)
@@ -150,10 +148,10 @@ def _ready(waiting: Sequence[Stage], done: set[str], workers: Workers) -> Iterat
 
 
 def run_stage(
+    stage: Stage,
     config: RunConfig,
     workspace: Workspace,
     machine: Machine,
-    name: str,
     fingerprint: str,
     threads: int,
     progress: Progress,
@@ -163,8 +161,7 @@ def run_stage(
     from heed.runtime.metrics import MetricLogger, peak_rss_mib, tensorboard_sink
     from heed.runtime.run import Run
 
-    [stage] = [stage for stage in stages_of(config) if stage.name == name]
-    directory = workspace.runs_dir / name
+    directory = workspace.runs_dir / stage.name
     _prepare(directory, fingerprint, config)
     run = Run(
         dir=directory,
@@ -179,7 +176,7 @@ def run_stage(
     figures = dict(stage.work(Context(config=config, workspace=workspace, run=run, fingerprint=fingerprint)))
     figures["wall_seconds"] = round(time.perf_counter() - began, 2)
     figures["peak_rss_mib"] = round(peak_rss_mib(), 1)
-    record: Json = {"name": name, "title": stage.title, "fingerprint": fingerprint, "figures": figures}
+    record: Json = {"name": stage.name, "title": stage.title, "fingerprint": fingerprint, "figures": figures}
     write_json(directory / "stage.json", record)
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)
     return figures

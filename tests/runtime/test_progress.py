@@ -60,7 +60,13 @@ def test_bars_show_two_stages_at_once_and_leave_a_tick_for_each() -> None:
     progress.note("an aside")
     progress.end("[1/2] pretrain", 10.0, "loss 2.50")
     progress.close()
-    assert "[1/2] pretrain" in frame and "[2/2] collect" in frame and "500/1,000 rows" in frame and "10 s left" in frame and "loss 2.50" in frame
+    assert (
+        "[1/2] pretrain" in frame
+        and "[2/2] collect" in frame
+        and "500/1,000 rows" in frame
+        and "10 s left" in frame
+        and "loss 2.50" in frame
+    )
     assert "an aside" in stream.getvalue()
     assert "✓ [1/2] pretrain  10 s  loss 2.50" in stream.getvalue()
 

@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -80,29 +79,11 @@ def look_at_machine(path: Path) -> list[Finding]:
 
 def look_at_torch() -> list[Finding]:
     """PyTorch, how fast it multiplies, and the accelerators it sees."""
-    import torch
+    from heed.runtime.device import accelerators, matmul_gflops, torch_version
 
-    size = 512
-    left = torch.ones(size, size)
-    torch.mm(left, left)
-    began = time.perf_counter()
-    for _ in range(10):
-        torch.mm(left, left)
-    speed = 10 * 2 * size**3 / (time.perf_counter() - began) / 1e9
-    found = [
-        Finding(
-            name="PyTorch",
-            state="ok",
-            detail=f"{torch.__version__}, {torch.get_num_threads()} threads, {speed:,.0f} GFLOP/s in float32",
-        )
-    ]
-    for index in range(torch.cuda.device_count()):
-        device = torch.cuda.get_device_properties(index)
-        found.append(
-            Finding(name=f"cuda:{index}", state="ok", detail=f"{device.name}, {device.total_memory >> 20:,} MiB")
-        )
-    if torch.backends.mps.is_available():
-        found.append(Finding(name="mps", state="ok", detail="Apple GPU"))
+    detail = f"{torch_version()}, {matmul_gflops():,.0f} GFLOP/s in float32 on the CPU"
+    found = [Finding(name="PyTorch", state="ok", detail=detail)]
+    found += [Finding(name=name, state="ok", detail=detail) for name, detail in accelerators().items()]
     if len(found) == 1:
         found.append(Finding(name="accelerator", state="optional", detail="none; everything runs on the CPU"))
     return found

@@ -154,6 +154,7 @@ def start(
 ) -> list[Outcome]:
     """Run stages of the recipe that ``config`` names, with progress on standard error."""
     from heed.pipeline import Machine, run_recipe
+    from heed.recipes import stages_of
     from heed.runtime.progress import open_progress
 
     if not quiet:
@@ -161,7 +162,7 @@ def start(
     progress = open_progress(sys.stderr, silent=quiet)
     try:
         machine = Machine(device=device, dtype=dtype, cores=usable_cores(), tensorboard=tensorboard)
-        return run_recipe(config, create_workspace(workspace), machine, progress, only)
+        return run_recipe(stages_of(config), config, create_workspace(workspace), machine, progress, only)
     except KeyboardInterrupt:
         progress.note("Interrupted. The same command goes on from the last checkpoint.")
         raise typer.Exit(130) from None
@@ -190,7 +191,7 @@ def saved_config(place: Workspace, assignments: Sequence[str] = ()) -> RunConfig
 
 def stage_names(config: RunConfig) -> list[str]:
     """The stages of the recipe that ``config`` names, in order."""
-    from heed.pipeline import stages_of
+    from heed.recipes import stages_of
 
     return [stage.name for stage in stages_of(config)]
 

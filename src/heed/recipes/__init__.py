@@ -37,3 +37,8 @@ def find(name: str) -> Recipe:
         raise ConfigError(f"there is no recipe {name!r}; recipes are {', '.join(NAMES)}.{nearest(name, NAMES)}")
     module = importlib.import_module(f"heed.recipes.{name}")
     return Recipe(name=name, config=module.config, stages=module.stages)
+
+
+def stages_of(config: RunConfig) -> Sequence[Stage]:
+    """What the recipe that ``config`` names runs with these settings, in order."""
+    return find(config.recipe).stages(config)

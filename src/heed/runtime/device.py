@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,6 +67,32 @@ def start_runtime(
         rank=int(os.environ.get("RANK", "0")),
         world_size=int(os.environ.get("WORLD_SIZE", "1")),
     )
+
+
+def torch_version() -> str:
+    """The version of PyTorch and its build, such as ``"2.13.0+cpu"``."""
+    return str(torch.__version__)
+
+
+def accelerators() -> dict[str, str]:
+    """What PyTorch sees besides the CPU: each device's name for ``--device``, and what it is."""
+    found = {}
+    for index in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(index)
+        found[f"cuda:{index}"] = f"{device.name}, {device.total_memory // 2**20:,} MiB"
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    return found
+
+
+def matmul_gflops(size: int = 512, repeats: int = 10) -> float:
+    """How fast the CPU multiplies matrices in float32: billions of operations in a second."""
+    matrix = torch.ones(size, size)
+    torch.mm(matrix, matrix)
+    began = time.perf_counter()
+    for _ in range(repeats):
+        torch.mm(matrix, matrix)
+    return 2 * size**3 * repeats / (time.perf_counter() - began) / 1e9
 
 
 def _device(name: str) -> torch.device:

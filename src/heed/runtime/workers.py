@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
+import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,13 +38,11 @@ class Workers:
     """A few processes, each doing one job at a time."""
 
     def __init__(self, count: int, progress: Progress) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        self._messages = context.Queue()
-        self._pool = ProcessPoolExecutor(
-            count, mp_context=context, initializer=_begin, initargs=(self._messages, os.getpid())
-        )
+        self._context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+        self._messages = self._context.Queue()
         self._count = count
-        self._running: dict[Future[Any], Job] = {}
+        self._idle: list[_Worker] = []
+        self._running: dict[Connection, tuple[_Worker, Job]] = {}
         self._screen = threading.Thread(target=_show, args=(self._messages, progress), daemon=True)
         self._screen.start()
 
@@ -58,11 +59,13 @@ class Workers:
     @property
     def alone(self) -> bool:
         """Whether the job that is running wants no other beside it."""
-        return any(job.alone for job in self._running.values())
+        return any(job.alone for _, job in self._running.values())
 
     def start(self, job: Job, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Call ``work(*arguments, progress)`` in a worker."""
-        self._running[self._pool.submit(_do, job, work, arguments)] = job
+        worker = self._idle.pop() if self._idle else _Worker(self._context, self._messages)
+        worker.connection.send((job, work, arguments))
+        self._running[worker.connection] = worker, job
 
     def wait(self) -> tuple[str, Any]:
         """The name and result of the next job to end.
@@ -70,16 +73,20 @@ class Workers:
         Raises:
             Whatever the job raised; WorkspaceError if its process was killed.
         """
-        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
-        future = done.pop()
-        job = self._running.pop(future)
+        connection = wait(list(self._running))[0]
+        assert isinstance(connection, Connection)
+        worker, job = self._running.pop(connection)
         try:
-            return job.name, future.result()
-        except BrokenProcessPool as error:
+            error, result = connection.recv()
+        except (EOFError, ConnectionError) as gone:
             raise WorkspaceError(
                 f"the process of stage {job.name!r} was killed, perhaps because memory ran out; the same command goes "
                 "on from its last checkpoint"
-            ) from error
+            ) from gone
+        if error is not None:
+            raise error
+        self._idle.append(worker)
+        return job.name, result
 
     def __enter__(self) -> Self:
         return self
@@ -87,12 +94,24 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:  # the others' checkpoints are there; do not wait for their ends
-            for process in list((self._pool._processes or {}).values()):
-                process.kill()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for worker, _ in self._running.values():  # after an error: their checkpoints are there, nobody waits for them
+            worker.process.kill()
+        for worker in [*self._idle, *(worker for worker, _ in self._running.values())]:
+            worker.connection.close()
+            worker.process.join()
         self._messages.put(None)
         self._screen.join(timeout=5)
+        self._messages.close()
+
+
+class _Worker:
+    """A process, and the line to it."""
+
+    def __init__(self, context: SpawnContext, messages: Any) -> None:
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, messages), daemon=True)
+        self.process.start()
+        theirs.close()
 
 
 class RelayedProgress:
@@ -149,27 +168,41 @@ class _RelayedTracker:
         self._amount, self._sent = 0, time.monotonic()
 
 
-_messages_of_this_worker: Any = None  # set once, when the process begins; a worker has no other way to be told
+def _serve(connection: Connection, messages: Any) -> None:
+    """In a worker: do one job after another, until the parent hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which is interrupted too, decides
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    while True:
+        try:
+            job, work, arguments = connection.recv()
+        except EOFError:
+            return
+        messages.put(("begin", job.heading))
+        try:
+            result = work(*arguments, RelayedProgress(messages, job.heading))
+        except Exception as error:
+            connection.send((_portable(error), None))
+        else:
+            messages.put(("done", job.heading))
+            connection.send((None, result))
 
 
-def _begin(messages: Any, parent: int) -> None:
-    global _messages_of_this_worker
-    _messages_of_this_worker = messages
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+def _portable(error: Exception) -> Exception:
+    """The error as it can travel to another process: with the story of where it was raised, which does not travel."""
+    story = traceback.format_exc()
+    error.add_note(story)
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(story)
+    return error
 
 
-def _die_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.2)
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)
-
-
-def _do(job: Job, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    messages = _messages_of_this_worker
-    messages.put(("begin", job.heading))
-    result = work(*arguments, RelayedProgress(messages, job.heading))
-    messages.put(("done", job.heading))
-    return result
 
 
 def _show(messages: Any, progress: Progress) -> None:
