@@ -2,7 +2,9 @@
 
 from typing import TypeAlias
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CausalLM: TypeAlias = PreTrainedModel
 """A Hugging Face causal language model."""
+Tokenizer: TypeAlias = PreTrainedTokenizerBase
+"""A Hugging Face tokenizer."""
