@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import pytest
 from sqlalchemy import Engine, text
 
-from heed.errors import DataError
+from heed.errors import DataError, WorkspaceError
 from heed.records import Completion, Demonstration, Labeler, Message, Prompt, Ranking, Rating
 from heed.store import Store, forms
 
@@ -158,3 +160,33 @@ def test_a_changed_form_is_a_new_version(store: Store, engine: Engine, monkeypat
             text("SELECT form.version FROM item JOIN form ON form.id = form_id ORDER BY item.id")
         )
         assert list(versions.scalars()) == [1, 2, 2]
+
+
+def test_work_is_filed_under_the_guideline_of_its_time(store: Store, engine: Engine) -> None:
+    store.add_rankings([ranking("q1")])
+    assert [store.add_guideline(words) for words in ("be kind", "be kind", "be brief", "be kind")] == [1, 1, 2, 3]
+    store.add_rankings([ranking("q2")])
+    with engine.connect() as connection:
+        statement = "SELECT version FROM item LEFT JOIN guideline ON guideline.id = guideline_id ORDER BY item.id"
+        assert list(connection.execute(text(statement)).scalars()) == [None, 3]
+
+
+def test_a_ranking_that_lost_a_place_is_said_to_be_damaged(store: Store, engine: Engine) -> None:
+    store.add_rankings([ranking()])
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text("INSERT INTO item_candidate (item_id, ordinal, generation_id) VALUES (1, 3, 1)"))
+    with pytest.raises(WorkspaceError, match="response 1 does not rank every answer shown"):
+        store.rankings()
+
+
+def test_rounds_count_from_zero(store: Store) -> None:
+    with pytest.raises(DataError, match="round is -1"):
+        store.add_rankings([ranking()], round=-1)
+
+
+def test_metadata_may_be_any_mapping_and_hold_what_databases_refuse(store: Store) -> None:
+    meta = MappingProxyType({"nul": "\x00", "half": "\ud800", "list": (1, MappingProxyType({"a": None}))})
+    store.add_prompts([Prompt.from_text("q", meta=meta, id="half \udfff")])
+    (prompt,) = store.prompts()
+    assert prompt.id == "half \udfff"
+    assert prompt.meta == {"nul": "\x00", "half": "\ud800", "list": [1, {"a": None}]}

@@ -85,6 +85,11 @@ class Store:
         with self._write() as connection:
             writing.put_labelers(connection, labelers, self._clock())
 
+    def add_guideline(self, markdown: str) -> int:
+        """Instructions for labelers, under which all that is asked from now on is filed; their version."""
+        with self._write() as connection:
+            return writing.put_guideline(connection, markdown, self._clock())
+
     def add_demonstrations(self, demonstrations: Iterable[Demonstration], round: int = 0, campaign: str = "") -> int:
         """Add demonstrations with their prompts and answers; returns how many were new.
 

@@ -138,6 +138,17 @@ def _completions(judgements: Iterable[Judgement], prompts: Mapping[str, int]) ->
             yield prompts[one.prompt.id], one.written
 
 
+def put_guideline(connection: Connection, markdown: str, now: datetime) -> int:
+    """The version of these instructions; other words than the newest version's become a new one."""
+    statement = select(t.guideline).order_by(t.guideline.c.version.desc()).limit(1)
+    newest = connection.execute(statement).one_or_none()
+    if newest is not None and newest.markdown == markdown:
+        return int(newest.version)
+    version = 1 if newest is None else newest.version + 1
+    insert_rows(connection, t.guideline, [{"version": version, "markdown": markdown, "created_at": now}])
+    return version
+
+
 def _check_labelers(connection: Connection, ids: set[str], now: datetime) -> None:
     """Everyone must be known before their work is; only the nameless, whose id is empty, need no introduction."""
     if "" in ids:
