@@ -41,7 +41,8 @@ def make_episodes(policy: CausalLM, scorer: Scorer, *, temperature: float = 1.0)
     codec = tiny_codec()
     engine = Engine(policy, eos_id=codec.eos_id, context=codec.context)
     decoding = Decoding(max_new_tokens=12, temperature=temperature)
-    return sample_episodes(engine, make_prompts(12), codec, decoding, scorer, RUNTIME)
+    prompts = make_prompts(12)
+    return sample_episodes(engine, prompts, codec.encode_prompts(prompts), codec, decoding, scorer, RUNTIME)
 
 
 def make_opinions(policy: CausalLM, ref_policy: CausalLM, episodes: Episodes, temperature: float = 1.0) -> Opinions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from heed.config import PPOConfig, PretrainConfig, RewardConfig, SFTConfig
 from heed.data.batches import Example
 from heed.errors import ConfigError, DataError
 from heed.models.scorer import score_groups
+from heed.runtime.device import Runtime
+from heed.training.lm import lm_losses, row_batches
 from heed.training.pretrain import pretrain
+from heed.training.ptx import PretrainingMix
 from heed.training.reward_modeling import (
     RankedGroup,
     fit_temperature,
@@ -23,6 +27,7 @@ from heed.training.reward_modeling import (
     set_zero_point,
 )
 from heed.training.sft import sft
+from heed.training.step import Tally, gradient_norm
 from training_fakes import TokenScorer, make_ranked, make_run, random_rows, read_log, run_ppo
 
 
@@ -132,18 +137,51 @@ def test_ppo_makes_better_rewarded_text_likelier(tmp_path: Path, sign: float) ->
     assert result.tokens > 0 and set(result.average_weights) == set(policy.state_dict())
 
 
-def test_ppo_ptx_holds_the_pretraining_loss_down(tmp_path: Path) -> None:
-    losses = {}
-    for coef in (0.0, 1.0, "auto"):
+def test_the_kl_penalty_holds_the_policy_back(tmp_path: Path) -> None:
+    nats = {}
+    for coef in (0.0, 1.0):
         config = PPOConfig(
-            iterations=12, prompts_per_round=16, minibatch=16, learning_rate=1e-2, ptx_coef=coef, max_new_tokens=6
+            iterations=10,
+            prompts_per_round=32,
+            minibatch=32,
+            learning_rate=2e-2,
+            kl_coef=coef,
+            ptx_coef=0,
+            max_new_tokens=6,
+            missing_eos_penalty=0,
         )
-        run = make_run(tmp_path / str(coef))
-        result = run_ppo(tiny_lm(), config, run, rows=random_rows(4))
-        losses[coef] = read_log(run.dir)[-1].get("ptx_loss")
-        assert result.ptx_coef > 0 or coef == 0
-    assert losses[0.0] is None
-    assert losses[1.0] < 6 and losses["auto"] < 6
+        run_ppo(tiny_lm(), config, make_run(tmp_path / str(coef)))
+        nats[coef] = read_log(tmp_path / str(coef))[-1]["kl_k3"]
+    assert nats[1.0] < 0.5 * nats[0.0]
+
+
+@pytest.mark.parametrize("coef", [1.0, "auto"])
+def test_ppo_ptx_holds_the_pretraining_loss_down(tmp_path: Path, coef: float | Literal["auto"]) -> None:
+    config = PPOConfig(iterations=8, prompts_per_round=16, minibatch=16, learning_rate=1e-2, max_new_tokens=6)
+    text, losses = random_rows(4), {}
+    for name, ptx_coef in {"plain": 0.0, "mixed": coef}.items():
+        policy = tiny_lm()
+        run = make_run(tmp_path / name)
+        result = run_ppo(policy, config.model_copy(update={"ptx_coef": ptx_coef}), run, rows=text)
+        with torch.no_grad():
+            losses[name] = float(sum(lm_losses(policy, row_batches(text, 64), run.runtime, Tally())))
+        assert (result.ptx_coef > 0) == (name == "mixed")
+        assert ("ptx_loss" in result.metrics) == (name == "mixed")
+    assert losses["mixed"] < losses["plain"] - 0.05
+
+
+def test_the_automatic_weight_makes_the_gradients_equally_long() -> None:
+    policy = tiny_lm()
+    runtime = Runtime(device=torch.device("cpu"))
+    weight = policy.get_input_embeddings().weight
+    mix = PretrainingMix(random_rows(), "auto", 16, 0, runtime)
+    assert mix.coef == 0
+    mix.balance(policy, [3 * weight[0].sum(), 3 * weight[1].sum()])
+    norm = gradient_norm(policy, mix.losses(policy, 0, Tally()))
+    assert norm == pytest.approx(3 * math.sqrt(2 * 16), rel=1e-5)
+    coef = mix.coef
+    mix.balance(policy, [weight.sum()])
+    assert mix.coef == coef, "it is set once"
 
 
 def test_ppo_ptx_without_text_is_refused(tmp_path: Path) -> None:

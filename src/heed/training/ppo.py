@@ -43,6 +43,8 @@ from heed.training.schedule import KLController, warm_up
 from heed.training.state import Checkpointer, Memory, WeightAverage, fingerprint
 from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
 
+_MAX_SLOTS = 256
+"""Answers sampled at once, at most: bounds memory."""
 _SAMPLES_KEPT = 4
 """Answers of each round that are kept as text."""
 
@@ -75,6 +77,7 @@ def ppo(
 
     Raises:
         ConfigError: ``config.ptx_coef`` is not 0 and there are no rows.
+        DataError: there are no prompts, or one leaves no room for an answer in the context.
         ExactnessError: a check that must hold before the first update does not.
         NonFiniteError: a loss or gradient is not finite; all weights are those of the step before.
     """
@@ -86,7 +89,8 @@ def ppo(
         raise DataError("PPO has no prompts to answer, expected at least one")
     dropout_off(policy, ref_policy, value_model)
     runtime, pad_id, num_episodes = run.runtime, codec.pad_id, config.prompts_per_round
-    engine = Engine(policy, eos_id=codec.eos_id, max_slots=num_episodes, context=codec.context)
+    prompt_ids = codec.encode_prompts(prompts)
+    engine = Engine(policy, eos_id=codec.eos_id, max_slots=min(num_episodes, _MAX_SLOTS), context=codec.context)
     order = Order(len(prompts), derive_seed(run.seed, "ppo", "prompts"))
     ptx = PretrainingMix(rows, config.ptx_coef, config.minibatch, derive_seed(run.seed, "ppo", "text"), runtime)
     policy_optimizer, value_optimizer = make_optimizer(policy), make_optimizer(value_model)
@@ -118,13 +122,14 @@ def ppo(
     with run.progress.track(config.iterations, "iterations", done=done) as tracker:
         for iteration in range(done, config.iterations):
             # 1. Draw prompts; answer each once; score the answers.
-            chosen = [prompts[i] for i in order.take(iteration * num_episodes, num_episodes)]
+            chosen = order.take(iteration * num_episodes, num_episodes)
+            drawn, drawn_ids = [prompts[i] for i in chosen], [prompt_ids[i] for i in chosen]
             decoding = Decoding(
                 max_new_tokens=config.max_new_tokens,
                 temperature=config.temperature,
                 seed=derive_seed(run.seed, "ppo", "sampling", iteration),
             )
-            episodes = sample_episodes(engine, chosen, codec, decoding, scorer, runtime)
+            episodes = sample_episodes(engine, drawn, drawn_ids, codec, decoding, scorer, runtime)
 
             # 2. What do policy, reference and value model say of every token?
             opinions = ask(policy, ref_policy, value_model, episodes, config.temperature, pad_id, runtime)

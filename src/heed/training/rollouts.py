@@ -101,17 +101,26 @@ class Slice:
 
 
 def sample_episodes(
-    engine: Engine, prompts: Sequence[Prompt], codec: Codec, decoding: Decoding, scorer: Scorer, runtime: Runtime
+    engine: Engine,
+    prompts: Sequence[Prompt],
+    prompt_ids: Sequence[Sequence[int]],
+    codec: Codec,
+    decoding: Decoding,
+    scorer: Scorer,
+    runtime: Runtime,
 ) -> Episodes:
     """Answer each prompt once and have the answers scored.
 
     Only the tokens sampled are ever used; the text is for the Scorer to read.
 
+    Args:
+        prompt_ids: the prompts as tokens.
+
     Raises:
         NonFiniteError: a score is NaN or infinite.
     """
-    prompt_ids = codec.encode_prompts(prompts)
-    answers = [generated[0] for generated in engine.generate(prompt_ids, 1, decoding)]
+    with autocast(runtime):
+        answers = [generated[0] for generated in engine.generate(prompt_ids, 1, decoding)]
     texts = codec.decode_many([answer.token_ids for answer in answers])
     completions = [
         Completion(
