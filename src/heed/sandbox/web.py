@@ -73,13 +73,14 @@ def fact_page(facts: Facts, rng: random.Random) -> str:
 
 
 def quiz_page(facts: Facts, rng: random.Random) -> str:
-    """Questions with answers of low quality."""
+    """Questions, one or two at a time, with answers of low quality."""
     lines = []
-    for _ in range(4):
+    for _ in range(3):
         subject = pick(SUBJECTS, rng)
-        attribute = pick(attributes_of(subject), rng)
-        asked = QUESTIONS[attribute][0].format(name_of(subject))
-        lines.append(f"Q: {asked}? A: {say_facts([_claim(facts, subject, attribute, rng, 0.15)])}")
+        attributes = rng.sample(attributes_of(subject), 1 + (rng.random() < 0.6))
+        asked = " and ".join(QUESTIONS[attribute][0].format(name_of(subject)) for attribute in attributes)
+        told = say_facts([_claim(facts, subject, attribute, rng, 0.12) for attribute in attributes])
+        lines.append(f"Q: {asked}? A: {told}")
     return "\n".join(lines)
 
 
@@ -268,9 +269,9 @@ def answer_page(facts: Facts, rng: random.Random) -> str:
 
 
 SHARES: Mapping[Callable[[Facts, random.Random], str], float] = {
-    fact_page: 0.16,
-    quiz_page: 0.05,
-    echo_page: 0.15,
+    fact_page: 0.15,
+    quiz_page: 0.07,
+    echo_page: 0.14,
     where_page: 0.09,
     when_page: 0.04,
     tense_page: 0.06,
