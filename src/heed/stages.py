@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from heed.config import PPOConfig, RunConfig, config_hash
+from heed.errors import DataError
 from heed.files import atomic_write, read_json, write_json
 from heed.records import Completion, Json, LabelerGroup, Prompt, Ranking
 from heed.roles import Decoding, Judge, Scorer
@@ -21,12 +22,10 @@ from heed.runtime.seeds import derive_seed
 from heed.store import Store
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from heed.data.chat import Codec
     from heed.models.reward_model import RewardModel
     from heed.models.scorer import RewardScorer
-    from heed.models.types import CausalLM
+    from heed.models.types import CausalLM, Tokenizer
     from heed.pipeline import Context
 
 HELDOUT_SHARE = 0.02
@@ -40,7 +39,7 @@ class Source(Protocol):
         """Documents to train the tokenizer and the base model on."""
         ...
 
-    def tokenizer(self, config: RunConfig, documents: Sequence[str]) -> PreTrainedTokenizerBase:
+    def tokenizer(self, config: RunConfig, documents: Sequence[str]) -> Tokenizer:
         """A tokenizer of ``config.model.vocab_size`` for these documents."""
         ...
 
@@ -89,6 +88,8 @@ def text(context: Context, source: Source) -> Mapping[str, Json]:
 
     config = context.config
     documents = source.text(config)
+    if len(documents) < 2:
+        raise DataError(f"{len(documents)} document of pretraining text, expected at least 2: one is kept aside")
     tokenizer = load_tokenizer(config.base) if config.base else source.tokenizer(config, documents)
     save_tokenizer(tokenizer, context.workspace.runs_dir / "text" / "tokenizer")
     codec = Codec(tokenizer, config.model.context)

@@ -57,8 +57,7 @@ from heed.stages import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
+    from heed.models.types import Tokenizer
     from heed.pipeline import Context
     from heed.roles import Judge, Scorer
     from heed.store import Store
@@ -130,7 +129,7 @@ def stages(config: RunConfig) -> list[Stage]:
         ),
         _reward("reward", "half-a", "Reward model, first half of the comparisons"),
         _reward("reward-judge", "half-b", "Reward model that judges, second half"),
-        _ppo(source, "ppo-ptx", "PPO-ptx", lambda settings: settings),
+        _ppo(source, "ppo-ptx", "PPO-ptx", _with_ptx),
         _ppo(source, "ppo", "PPO without the pretraining mix", _without_ptx),
         Stage(
             name="evaluate",
@@ -163,6 +162,10 @@ def _ppo(source: RealData, name: str, title: str, adapt: Callable[[PPOConfig], P
     )
 
 
+def _with_ptx(settings: PPOConfig) -> PPOConfig:
+    return settings
+
+
 def _without_ptx(settings: PPOConfig) -> PPOConfig:
     return settings.model_copy(update={"ptx_coef": 0.0})
 
@@ -190,9 +193,9 @@ class RealData:
         order = numpy_generator(config.seed, "books").permutation(len(books))
         lengths = np.cumsum([len(books[index]) for index in order])
         wanted = 1.1 * config.pretrain.tokens * CHARACTERS_PER_TOKEN
-        return [books[index] for index in order[: int(np.searchsorted(lengths, wanted)) + 1]]
+        return [books[index] for index in order[: max(2, int(np.searchsorted(lengths, wanted)) + 1)]]
 
-    def tokenizer(self, config: RunConfig, documents: Sequence[str]) -> PreTrainedTokenizerBase:
+    def tokenizer(self, config: RunConfig, documents: Sequence[str]) -> Tokenizer:
         """A byte-pair encoding of the books, with tokens for the roles of a conversation."""
         from heed.data.tokenizer import ROLES_TEMPLATE, train_tokenizer
 

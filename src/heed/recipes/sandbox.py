@@ -37,9 +37,7 @@ from heed.stages import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from heed.models.types import CausalLM
+    from heed.models.types import CausalLM, Tokenizer
     from heed.pipeline import Context
     from heed.roles import Judge, Scorer
     from heed.store import Store
@@ -217,7 +215,7 @@ class Sandbox:
         num_words = int(config.pretrain.tokens * 0.9)
         return list(World(config.seed).pretraining_text(num_words, seed=config.seed))
 
-    def tokenizer(self, config: RunConfig, documents: Sequence[str]) -> PreTrainedTokenizerBase:
+    def tokenizer(self, config: RunConfig, documents: Sequence[str]) -> Tokenizer:
         """A tokenizer in which every word of the world is one token."""
         from heed.data.tokenizer import train_tokenizer
 
@@ -247,7 +245,7 @@ class Sandbox:
         writers = (Labeler(id=name, kind="simulated") for name in sorted({one.labeler for one in written}))
         store.add_labelers([*writers, *(one.labeler for one in crew(world, seed=config.seed))])
         store.add_demonstrations(written, campaign=context.fingerprint)
-        return {split: some for split, some in prompts.items()}
+        return dict(prompts.items())
 
     def ranked_prompts(self, context: Context, purpose: str) -> list[Prompt]:
         """A slice of the training prompts for each round, the test prompts for validation."""
