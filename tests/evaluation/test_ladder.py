@@ -210,9 +210,19 @@ def test_samples_take_turns_and_show_what_got_worse() -> None:
     prompts = [Prompt.from_text(f"Do {i}.", category="chat") for i in range(6)]
     scores = {"sft": np.zeros(6), "ppo": np.array([1.0, 1.0, 0.0, 1.0, 0.0, -1.0])}
     texts = {name: [Completion(text=f"{name} {i}") for i in range(6)] for name in scores}
-    chosen = choose_samples(prompts, texts, scores, "sft", per_kind=5)
-    assert [one["outcome"] for one in chosen] == ["better", "worse", "better", "better", "same"]
+    chosen = choose_samples(prompts, texts, scores, "sft")
+    assert [one["outcome"] for one in chosen] == ["better", "worse", "better", "better", "same", "same"]
     assert chosen[1]["answers"] == {"sft": "sft 5", "ppo": "ppo 5"}
+
+
+def test_of_many_kinds_the_commonest_are_shown() -> None:
+    kinds = [f"kind {i}" for i in range(40) for _ in range(1 + (i == 39))]
+    prompts = [Prompt.from_text(f"Do {i}.", category=kind) for i, kind in enumerate(kinds)]
+    scores = {"sft": np.zeros(41), "ppo": np.ones(41)}
+    texts = {name: [Completion(text="x")] * 41 for name in scores}
+    chosen = choose_samples(prompts, texts, scores, "sft", per_kind=1)
+    assert len(chosen) == 20
+    assert "kind 39" in [one["kind"] for one in chosen]
 
 
 def test_results_merge_and_hold_no_nan(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -142,6 +142,7 @@ def evaluate_ladder(
         "judged_by": judged_by,
         "num_prompts": len(prompts),
         "temperature": decoding.temperature,
+        "stripped": strip is not None,
         "models": list(samplers),
         "pool": pool,
     }

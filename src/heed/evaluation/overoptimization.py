@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from scipy.special import gammaln
 from heed.records import Prompt
 from heed.roles import Decoding, Sampler, Scorer
 from heed.stats import Array, Estimate, bootstrap_mean, outcomes
+
+Form: TypeAlias = Literal["best_of_n", "rl"]
+"""Which of the two curves of Gao et al. to fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class Point:
 class Curve:
     """Gold gained over the start as a function of d = sqrt(KL), fitted."""
 
-    form: Literal["best_of_n", "rl"]
+    form: Form
     alpha: float
     beta: float
     r_squared: float
@@ -146,7 +149,7 @@ def probe(
     return {"reward": float(np.mean(scores)), "gold": float(np.mean(golds)), "words": float(np.mean(words))}
 
 
-def fit_curve(kl: Sequence[float], gain: Sequence[float], form: Literal["best_of_n", "rl"]) -> Curve | None:
+def fit_curve(kl: Sequence[float], gain: Sequence[float], form: Form) -> Curve | None:
     """Fit ``d (alpha - beta d)`` for best-of-n or ``d (alpha - beta ln d)`` for RL, d = sqrt(KL), by least squares.
 
     Args:
@@ -177,7 +180,7 @@ def fit_curve(kl: Sequence[float], gain: Sequence[float], form: Literal["best_of
     )
 
 
-def _peak(alpha: float, beta: float, form: Literal["best_of_n", "rl"]) -> float | None:
+def _peak(alpha: float, beta: float, form: Form) -> float | None:
     if beta <= 0 or (form == "best_of_n" and alpha <= 0):
         return None
     return alpha / (2 * beta) if form == "best_of_n" else exp(min(alpha / beta - 1, 100.0))

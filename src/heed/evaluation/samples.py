@@ -10,6 +10,7 @@ from heed.stats import Array
 
 FAVOURITES = ("ppo_ptx", "ppo", "sft")
 """Whose answer decides whether a sample got better, the first of these that is there."""
+AT_LEAST, KINDS = 12, 20
 
 
 def choose_samples(
@@ -22,14 +23,17 @@ def choose_samples(
     """For each kind the first prompts, in their order, whose answer got better, worse, better, ... than the baseline's.
 
     Outcomes are taken in turns so that what got worse is shown too where there is any; prompts where nothing changed
-    fill up. ``outcome`` compares the most trained model with the baseline.
+    fill up. ``outcome`` compares the most trained model with the baseline. Of few kinds more than ``per_kind`` are
+    shown, so that there are :data:`AT_LEAST` in all; of many kinds the commonest :data:`KINDS`.
     """
     newest = next((name for name in (*FAVOURITES, *answers) if name in answers and name != baseline), baseline)
     gap = scores[newest] - scores[baseline]
     by_kind: dict[str, list[int]] = {}
     for index, prompt in enumerate(prompts):
         by_kind.setdefault(prompt.category, []).append(index)
-    chosen = [index for kind in sorted(by_kind) for index in _in_turns(by_kind[kind], gap, per_kind)]
+    kinds = sorted(by_kind, key=lambda kind: (-len(by_kind[kind]), kind))[:KINDS]
+    wanted = max(per_kind, -(-AT_LEAST // len(kinds)))
+    chosen = [index for kind in sorted(kinds) for index in _in_turns(by_kind[kind], gap, wanted)]
     return [
         {
             "prompt": prompts[index].text,

@@ -10,10 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from heed.evaluation.overoptimization import Form, fit_curve
 from heed.reports.drawing import BAND, INK, LINE, MUTED, PAPER, canvas, colour, quiet, svg
 from heed.reports.words import COMPARISONS, CONTROLS, RATES, Figures, kind_label, label, number, short
 
 MARKS = {"win_rate": ("o", 8.0), "win_rate_greedy": ("D", 6.2), "win_rate_controlled": ("s", 6.4)}
+FIT_SHOWN = 0.9
+"""R² from which on a fit is drawn."""
+NUM_KINDS = 30
+"""Kinds of task a figure has room for: the commonest."""
 RATES_DRAWN = ("right", "constraint", "hallucination", "rudeness", "over_abstention")
 
 
@@ -62,6 +67,11 @@ def ladder(results: Figures) -> str:
             axes.plot([], [], mark, color=MUTED, markerfacecolor=face, markersize=size, label=COMPARISONS[section])
         figure.legend(loc="outside upper left", ncols=3, handletextpad=0.2, columnspacing=1.4)
         return svg(figure, "ladder", f"Win rates of {len(rows)} models against {label(baseline)}")
+
+
+def commonest(table: Mapping[str, Figures]) -> list[str]:
+    """The :data:`NUM_KINDS` names in ``table`` with most observations."""
+    return sorted(table, key=lambda name: (-table[name]["n"], name))[:NUM_KINDS]
 
 
 def dot(axes: Axes, one: Figures, at: float, tint: str, mark: str, size: float, filled: bool) -> None:
@@ -115,14 +125,17 @@ def overoptimization(results: Figures) -> str:
         return ""
     ends = sorted(max(point["kl"] for point in points if point["run"] == run) for run in runs)
     near = next((low for low, high in pairwise(ends) if low > 0 and high > 4 * low), None)
-    panels = [("gold", "True preference, near the start", near)] if near is not None else []
-    panels += [("gold", "What was wanted: true preference", None), ("reward", "What was optimised: reward model", None)]
+    wanted = "true preference" if results.get("evaluation", {}).get("judged_by", "gold") == "gold" else "the judge"
+    panels = [("gold", f"Near the start: {wanted}", near)] if near is not None else []
+    panels += [("gold", f"What was wanted: {wanted}", None), ("reward", "What was optimised: reward model", None)]
     with canvas(10.4, 3.9, ncols=len(panels)) as (figure, places):
         for axes, (name, title, furthest) in zip(places, panels, strict=True):
             quiet(axes)
             axes.axhline(0, color=MUTED, linewidth=1.0)
             for run in runs:
                 path = sorted((p for p in points if p["run"] == run), key=lambda point: point["at"])
+                if name == "gold":
+                    _fit(axes, path, run, colour(run, tuple(runs)), furthest)
                 _path(axes, path, name, run, colour(run, tuple(runs)), furthest, axes is places[0])
             axes.set_title(title)
             axes.set_xlabel("√KL from the start")
@@ -130,6 +143,18 @@ def overoptimization(results: Figures) -> str:
         handles, texts = places[-1].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside lower center", ncols=len(runs))
         return svg(figure, "overoptimization", "Gold and reward-model score against KL, best-of-n beside PPO")
+
+
+def _fit(axes: Axes, path: Sequence[Figures], run: str, tint: str, furthest: float | None) -> None:
+    """The fitted curve of gold, dotted, as far as there are points; nothing if it does not fit."""
+    kl, gain = [point["kl"] for point in path], [point["gold"] - path[0]["gold"] for point in path]
+    form: Form = "best_of_n" if run == "best_of_n" else "rl"
+    curve = fit_curve(kl, gain, form)
+    ends = min((one for one in kl if one > 0), default=0.0), min(max(kl), furthest or max(kl))
+    if curve is not None and len(path) > 3 and curve.r_squared >= FIT_SHOWN and ends[0] < ends[1]:
+        d = np.linspace(*np.sqrt(ends), 100)
+        bend = d if form == "best_of_n" else np.log(d)
+        axes.plot(d, d * (curve.alpha - curve.beta * bend), color=tint, linewidth=1.1, linestyle=(0, (1, 2)))
 
 
 def _path(
@@ -199,7 +224,7 @@ def kinds(results: Figures, model: str) -> str:
     table: Mapping[str, Any] = results.get("win_rate_greedy", {}).get(model, {}).get("kinds", {})
     if len(table) < 2:
         return ""
-    rows = sorted(table, key=lambda kind: -table[kind]["value"])
+    rows = sorted(commonest(table), key=lambda kind: -table[kind]["value"])
     blind = results.get("win_rate_greedy", {}).get("blind", {}).get("kinds", {})
     with canvas(8.6, 0.33 * len(rows) + 1.1) as (figure, axes):
         quiet(axes, y=False)

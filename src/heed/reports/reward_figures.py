@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.ticker import PercentFormatter
 
 from heed.reports.drawing import INK, MUTED, PAPER, canvas, colour, quiet, svg
-from heed.reports.figures import dot
+from heed.reports.figures import commonest, dot
 from heed.reports.words import Figures, kind_label, percent, short
 
 SETS = {
@@ -111,7 +111,10 @@ def by_kind(reward_model: Figures) -> str:
         "equal_length": "equally long",
     }
     by_length = reward_model.get("by_length", {})
-    rows = [(kind_label(kind), table[kind], "ppo_ptx") for kind in sorted(table, key=lambda one: -table[one]["value"])]
+    rows = [
+        (kind_label(kind), table[kind], "ppo_ptx")
+        for kind in sorted(commonest(table), key=lambda one: -table[one]["value"])
+    ]
     rows += [(text, by_length[name], "sft") for name, text in lengths.items() if by_length.get(name, {}).get("n")]
     if len(rows) < 2:
         return ""

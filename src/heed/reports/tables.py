@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from heed.reports.figures import commonest
 from heed.reports.material import Material
 from heed.reports.words import (
     COMPARISONS,
@@ -57,6 +58,7 @@ def control_rows(results: Figures, model: str) -> list[Row]:
     greedy = results.get("win_rate_greedy", {}).get(model, {})
     controlled = results.get("win_rate_controlled", {}).get(model, {})
     baseline = label(results.get("evaluation", {}).get("baseline", "sft"))
+    has_strays = results.get("evaluation", {}).get("stripped", True)
     listed = [
         ("Temperature 1, independent samples", drawn),
         ("… length regressed out", drawn.get("length_regressed")),
@@ -64,8 +66,8 @@ def control_rows(results: Figures, model: str) -> list[Row]:
         (f"… against the greedy answer of {baseline}", drawn.get("over_greedy_baseline")),
         ("Greedy against greedy", greedy),
         ("… length regressed out", greedy.get("length_regressed")),
-        ("… stray sentences stripped from both sides", controlled.get("stripped")),
-        ("… both: the controlled win rate", controlled),
+        ("… stray sentences stripped from both sides", controlled.get("stripped") if has_strays else None),
+        ("… both: the controlled win rate", controlled if has_strays else None),
     ]
     for name, one in greedy.get("groups", {}).items():
         listed.append((f"Greedy, {kind_label(name)} kinds only", one))
@@ -92,7 +94,7 @@ def kind_rows(results: Figures, model: str) -> list[Row]:
     drawn = results.get("win_rate", {}).get(model, {}).get("kinds", {})
     right = results.get("kinds", {})
     rows = []
-    for kind in sorted(greedy, key=lambda one: greedy[one]["value"]):
+    for kind in sorted(commonest(greedy), key=lambda one: greedy[one]["value"]):
         one = greedy[kind]
         row: Row = {"kind": kind_label(kind), "n": one["n"], "greedy": _share(one), "drawn": _share(drawn.get(kind))}
         row |= {"better": percent(one["better"]), "worse": percent(one["worse"])}
