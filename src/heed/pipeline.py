@@ -27,6 +27,7 @@ from heed.store.workspace import Workspace
 if TYPE_CHECKING:
     from heed.runtime.run import Run
 
+MOST_SIDE_BY_SIDE = 4
 CONFIG_FILE, RESULTS_FILE, REPORT_FILE = "config.json", "results.json", "report.html"
 
 
@@ -54,7 +55,7 @@ class Stage:
     after: tuple[str, ...] = ()
     """Stages whose rows, files or models it reads."""
     alone: bool = False
-    """Nothing runs beside it, so it gets all cores; other stages get one each. What a stage computes therefore does
+    """Nothing runs beside it, so it gets all cores; other stages get an equal share. What a stage computes therefore does
     not depend on what happens to run beside it."""
 
 
@@ -65,9 +66,14 @@ class Machine:
     device: str = "auto"
     dtype: str = "float32"
     cores: int = 1
-    """Stages that may run side by side, and threads for one that runs alone."""
+    """CPU cores; a stage that runs alone computes with all of them."""
     tensorboard: bool = False
     """Also write each stage's figures as TensorBoard event files."""
+
+    @property
+    def side_by_side(self) -> int:
+        """Stages that may run at once: they share the cores, but they would not share a GPU's memory well."""
+        return min(self.cores, MOST_SIDE_BY_SIDE) if self.device in ("auto", "cpu") and not _sees_gpu() else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +131,12 @@ def _run_all(
         progress.note(f"unchanged, skipped: {stage.title}")
         yield Outcome(name=stage.name, skipped=True, wall_seconds=0.0, figures=figures)
     number = {stage.name: index + 1 for index, stage in enumerate(stages)}
-    with Workers(machine.cores, progress) as workers:
+    with Workers(machine.side_by_side, progress) as workers:
         while waiting or workers.busy:
             for stage in _ready(waiting, done, workers):
                 waiting.remove(stage)
                 heading = f"[{number[stage.name]}/{len(stages)}] {stage.title}"
-                threads = machine.cores if stage.alone else 1
+                threads = machine.cores // (1 if stage.alone else machine.side_by_side)
                 arguments = (stage, config, workspace, machine, prints[stage.name], threads)
                 workers.start(Job(name=stage.name, heading=heading, alone=stage.alone), run_stage, arguments)
             name, figures = workers.wait()
@@ -269,3 +275,8 @@ def _conclude(stages: Sequence[Stage], config: RunConfig, workspace: Workspace) 
     from heed.reports import write_report
 
     write_report(workspace.root)
+
+
+def _sees_gpu() -> bool:
+    """Whether this machine shows an accelerator, without importing torch for it."""
+    return Path("/dev/nvidia0").exists() or Path("/dev/kfd").exists()

@@ -52,13 +52,13 @@ WORLD = ("seed", "model", "pretrain.tokens", "base")
 
 def config() -> RunConfig:
     """Settings of ``heed run sandbox``."""
-    return RunConfig(recipe="sandbox", reward=RewardConfig(epochs=2))
+    return RunConfig(recipe="sandbox", reward=RewardConfig(epochs=2), ppo=PPOConfig(iterations=100))
 
 
 def stages(config: RunConfig) -> list[Stage]:
     """The loop, and the two controls that the report shows beside it: the blind one and the one without KL penalty."""
     source = Sandbox()
-    people = ("seed", "labeling", "ppo.iterations", "ppo.prompts_per_round", "evaluation", "rounds")
+    people = ("seed", "labeling", "ppo.iterations", "ppo.prompts_per_round", "evaluation")
     listed = [
         Stage(name="text", title="Text and tokenizer", work=partial(text, source=source), settings=WORLD),
         Stage(
