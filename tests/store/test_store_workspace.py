@@ -37,6 +37,17 @@ def test_a_workspace_may_keep_its_database_elsewhere(address: str, tmp_path: Pat
         assert store.counts()["prompts"] == 0
 
 
+def test_a_password_is_not_shown(tmp_path: Path) -> None:
+    workspace = Workspace(root=tmp_path, database="postgresql+psycopg://me:secret@host/db")
+    assert "secret" not in repr(workspace)
+
+
+def test_a_workspace_that_is_gone_cannot_be_locked(tmp_path: Path) -> None:
+    workspace = Workspace(root=tmp_path / "gone", database="")
+    with pytest.raises(WorkspaceError, match=r"gone: cannot be locked for a run"), workspace.lock():
+        pass
+
+
 def test_what_is_no_workspace_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="there is no workspace here; make one with heed init"):
         Workspace.open(tmp_path)

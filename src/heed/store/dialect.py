@@ -127,7 +127,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     for pragma in (
         "journal_mode = WAL",
-        "synchronous = NORMAL",
+        "synchronous = FULL",  # what has been acknowledged survives a power cut too
         "foreign_keys = ON",
         "recursive_triggers = ON",  # so that REPLACE cannot delete behind a trigger's back
         f"busy_timeout = {BUSY_SECONDS * 1000}",

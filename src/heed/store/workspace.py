@@ -6,13 +6,14 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heed.errors import WorkspaceError
+from heed.records import Json
 
 if TYPE_CHECKING:
     from heed.store.database import Store
@@ -26,8 +27,8 @@ class Workspace:
     """Where everything of one project is."""
 
     root: Path
-    database: str
-    """File or URL of the database."""
+    database: str = field(repr=False)
+    """File or URL of the database; the URL may hold a password."""
 
     @classmethod
     def create(cls, path: str | Path, database: str | None = None) -> Workspace:
@@ -96,20 +97,29 @@ class Workspace:
         """Hold the workspace for one run. The kernel lets go when the process ends, however it ends.
 
         Raises:
-            WorkspaceError: another process holds it; the message names that process.
+            WorkspaceError: another process holds it, which the message names, or the directory cannot be locked.
         """
-        handle = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise WorkspaceError(self._held_by(handle)) from error
-            holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose}
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, json.dumps(holder).encode(), 0)
+            handle = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise WorkspaceError(f"{self.root}: cannot be locked for a run: {error.strerror}") from error
+        try:
+            self._take(handle, {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose})
             yield
         finally:
             os.close(handle)
+
+    def _take(self, handle: int, holder: Mapping[str, Json]) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise WorkspaceError(self._held_by(handle)) from error
+        except OSError as error:
+            raise WorkspaceError(
+                f"{self.root}: this file system has no locks ({error.strerror}); put the workspace on a local disk"
+            ) from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(holder).encode(), 0)
 
     def _held_by(self, handle: int) -> str:
         try:
