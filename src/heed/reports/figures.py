@@ -152,7 +152,7 @@ def _fit(axes: Axes, path: Sequence[Figures], run: str, tint: str, furthest: flo
     curve = fit_curve(kl, gain, form)
     ends = min((one for one in kl if one > 0), default=0.0), min(max(kl), furthest or max(kl))
     if curve is not None and len(path) > 3 and curve.r_squared >= FIT_SHOWN and ends[0] < ends[1]:
-        d = np.linspace(*np.sqrt(ends), 100)
+        d = np.linspace(ends[0] ** 0.5, ends[1] ** 0.5, 100)
         bend = d if form == "best_of_n" else np.log(d)
         axes.plot(d, d * (curve.alpha - curve.beta * bend), color=tint, linewidth=1.1, linestyle=(0, (1, 2)))
 
