@@ -132,3 +132,12 @@ def test_a_reward_model_is_not_taken_for_a_language_model(tmp_path: Path) -> Non
     tiny_reward_model().classifier.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="LlamaForSequenceClassification, expected a causal language model"):
         load_causal_lm(tmp_path)
+
+
+def test_a_model_too_small_for_its_tokenizer_or_context_is_refused(tmp_path: Path) -> None:
+    tiny_lm("gpt2", vocab_size=50, context=32).save_pretrained(tmp_path)
+    load_causal_lm(tmp_path, vocab_size=50, context=32)
+    with pytest.raises(ModelError, match="tokenizer has 51 tokens and the model embeddings for 50"):
+        load_causal_lm(tmp_path, vocab_size=51)
+    with pytest.raises(ModelError, match=r"at most 32 tokens and model\.context is 33; try --set model\.context=32"):
+        load_causal_lm(tmp_path, context=33)

@@ -68,16 +68,30 @@ def build_causal_lm(config: ModelConfig, *, eos_id: int, pad_id: int, vocab_size
 
 
 def load_causal_lm(
-    path_or_name: str | Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    path_or_name: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    vocab_size: int | None = None,
+    context: int | None = None,
 ) -> PreTrainedModel:
     """Load a causal language model from a directory or from the Hugging Face hub, dropout off.
 
+    Args:
+        path_or_name: a directory, or a name on the hub.
+        dtype: of the weights.
+        device: where they go.
+        vocab_size: how many tokens its tokenizer has; a model with fewer is refused. None does not look.
+        context: how long its sequences will be, in tokens; a model that takes fewer is refused. None does not look.
+
     Raises:
-        ModelError: there is no such model, its files are incomplete or damaged, or it computes something that the
-            answer groups cannot (sliding attention windows, logits changed after the output embedding).
+        ModelError: there is no such model, its files are incomplete or damaged, it is too small for the tokenizer or
+            the context, or it computes something that answer groups cannot (sliding attention windows, logits changed
+            after the output embedding).
     """
     model: PreTrainedModel = load_pretrained(AutoModelForCausalLM, path_or_name, dtype=dtype)
     _check_supported(model, path_or_name)
+    _check_sizes(model, path_or_name, vocab_size, context)
     return ready(model, device)
 
 
@@ -147,6 +161,20 @@ def _check_supported(model: PreTrainedModel, name: str | Path) -> None:
         logits = model(input_ids=ids, use_cache=False).logits
         if not torch.allclose(head(hidden).float(), logits.float(), rtol=1e-2, atol=1e-2):
             raise ModelError(f"{name}: changes its logits after the output embedding, which is not supported")
+
+
+def _check_sizes(model: PreTrainedModel, name: str | Path, vocab_size: int | None, context: int | None) -> None:
+    if vocab_size is not None and vocab_size > model.config.vocab_size:
+        raise ModelError(
+            f"{name}: the tokenizer has {vocab_size} tokens and the model embeddings for {model.config.vocab_size}; "
+            "resize the model's embeddings, or take its own tokenizer"
+        )
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if context is not None and longest is not None and context > longest:
+        raise ModelError(
+            f"{name}: takes sequences of at most {longest} tokens and model.context is {context}; "
+            f"try --set model.context={longest}"
+        )
 
 
 @contextmanager
