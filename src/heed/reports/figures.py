@@ -124,7 +124,7 @@ def overoptimization(results: Figures) -> str:
     if not runs:
         return ""
     ends = sorted(max(point["kl"] for point in points if point["run"] == run) for run in runs)
-    near = next((low for low, high in pairwise(ends) if low > 0 and high > 4 * low), None)
+    near = next((low for low, high in pairwise(ends) if low > 0 and high > max(4 * low, 4.0)), None)
     wanted = "true preference" if results.get("evaluation", {}).get("judged_by", "gold") == "gold" else "the judge"
     panels = [("gold", f"Near the start: {wanted}", near)] if near is not None else []
     panels += [("gold", f"What was wanted: {wanted}", None), ("reward", "What was optimised: reward model", None)]
