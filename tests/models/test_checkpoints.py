@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from fakes import ARCHITECTURES, PAD_ID, random_groups, tiny_lm, tiny_reward_model, tiny_tokenizer
 from heed.data.batches import make_group_batch
-from heed.errors import DataError, ModelError
+from heed.errors import DataError, ModelError, WorkspaceError
 from heed.models import checkpoints
 from heed.models.checkpoints import (
     load_policy,
@@ -117,6 +118,23 @@ def test_a_crash_while_saving_leaves_the_old_model(tmp_path: Path, monkeypatch: 
         save_model(tmp_path / "lm", tiny_lm(seed=1), None, {"version": 2})
     assert read_card(tmp_path / "lm") == {"version": 1}
     load_policy(tmp_path / "lm")
+
+
+@pytest.mark.parametrize("writer", ["model", "tokenizer"])
+def test_a_full_disk_is_named_and_leaves_the_old_model(
+    writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = tiny_lm(), copy.deepcopy(tiny_tokenizer())
+    save_model(tmp_path / "lm", model, tokenizer, {"version": 1})
+
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(model if writer == "model" else tokenizer, "save_pretrained", full)
+    with pytest.raises(WorkspaceError, match="no space left on the disk"):
+        save_model(tmp_path / "lm", model, tokenizer, {"version": 2})
+    assert read_card(tmp_path / "lm") == {"version": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["lm"]
 
 
 def test_a_flipped_bit_is_noticed_by_the_probe(tmp_path: Path) -> None:

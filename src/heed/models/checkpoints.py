@@ -7,7 +7,9 @@ gives the same numbers; a load checks them again, so a damaged copy is not mista
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -61,10 +63,10 @@ def save_model(
     kind = _kind(model)
     with atomic_directory(path) as temporary:
         _store_calibration(model)
-        with quiet_transformers():
+        with quiet_transformers(), _system_errors():
             _network(model).save_pretrained(temporary)
-        if tokenizer is not None:
-            tokenizer.save_pretrained(temporary)
+            if tokenizer is not None:
+                tokenizer.save_pretrained(temporary)
         content: Json = {
             "kind": kind,
             "heed_version": heed.__version__,
@@ -153,6 +155,18 @@ def _load(kind: Kind, path: Path, *, dtype: torch.dtype, device: torch.device | 
     return RewardModel(
         classifier, zero_point=float(calibration["zero_point"]), temperature=float(calibration["temperature"])
     )
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """What the Rust libraries underneath say about the disk ("... (os error 28)"), as the OSError that it is."""
+    try:
+        yield
+    except Exception as error:
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if isinstance(error, OSError) or not found:
+            raise
+        raise OSError(int(found.group(1)), str(error)) from error
 
 
 def _store_calibration(model: Model) -> None:
