@@ -55,8 +55,8 @@ class Stage:
     after: tuple[str, ...] = ()
     """Stages whose rows, files or models it reads."""
     alone: bool = False
-    """Nothing runs beside it, so it gets all cores; other stages get an equal share. What a stage computes therefore does
-    not depend on what happens to run beside it."""
+    """Nothing runs beside it, so it gets all cores; other stages get an equal share. What a stage computes does not
+    depend on what happens to run beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
