@@ -44,6 +44,12 @@ def connect(where: str | Path) -> Engine:
     return engine
 
 
+def address(engine: Engine) -> str:
+    """Where the database is, for messages: a file, or a URL without its password."""
+    sqlite_file = engine.url.database if engine.dialect.name == "sqlite" else None
+    return sqlite_file or engine.url.render_as_string(hide_password=True)
+
+
 @contextmanager
 def transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
     """One transaction; a writer takes its lock at the start, so that it never fails half-way for another's sake.
@@ -147,7 +153,7 @@ def _explained(error: StatementError, engine: Engine) -> Exception:
         return error
     reason = str(error.orig)
     path = Path(engine.url.database or "") if engine.dialect.name == "sqlite" else None
-    where = str(path) if path else engine.url.render_as_string(hide_password=True)
+    where = address(engine)
     if getattr(error.orig, "sqlstate", None) == "53100" or "database or disk is full" in reason:
         return _disk_full(path, where)
     if path is None:

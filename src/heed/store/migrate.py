@@ -21,7 +21,7 @@ def ensure_schema(engine: Engine) -> None:
     with dialect.transaction(engine, write=True) as connection:
         dialect.lock_schema(connection)
         version = schema_version(connection)  # once more: another process may have been faster
-        where = engine.url.render_as_string(hide_password=True)
+        where = dialect.address(engine)
         if version is not None and version not in REVISIONS:
             raise WorkspaceError(
                 f"{where}: written by a newer Heed (schema {version}; this one knows up to {REVISIONS[-1]}). "
