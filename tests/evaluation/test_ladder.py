@@ -11,6 +11,7 @@ import pytest
 from heed.errors import ConfigError
 from heed.evaluation.answers import Prompted, collect_answers, collect_baseline
 from heed.evaluation.ladder import evaluate_ladder
+from heed.evaluation.overoptimization import probe
 from heed.evaluation.results import merge_results, write_results
 from heed.evaluation.samples import choose_samples
 from heed.evaluation.win_rates import Measured, length_matched, measure, stripped
@@ -179,6 +180,11 @@ def test_models_do_not_share_their_chance() -> None:
     coin = Says("heads", "tails", sure=0.5)
     draws = [[one.text for one in collect_answers(name, coin, PROMPTS, DECODING).sampled] for name in ("a", "b")]
     assert draws[0] != draws[1] != [one.text for one in collect_baseline(coin, PROMPTS, DECODING)]
+
+
+def test_a_policy_in_training_is_probed() -> None:
+    found = probe(Says("good good"), PROMPTS, reward=Gold(), gold=Gold(), decoding=DECODING)
+    assert found == {"reward": 2, "gold": 2, "words": 2}
 
 
 def test_a_stripped_answer_forgets_its_tokens() -> None:

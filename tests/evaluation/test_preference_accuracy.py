@@ -95,7 +95,7 @@ def test_the_true_scores_are_calibrated_and_inflated_ones_are_not() -> None:
 
 
 def test_no_scorer_passes_the_noise_bound() -> None:
-    rankings, truth = noisy_rankings(3000, noise=0.7, labelers=("ann", "ben"))
+    rankings, truth = noisy_rankings(1000, noise=0.7, labelers=("ann", "ben"))
     found = evaluate_reward_model(truth, labels=rankings)
     low, high = found["agreement"]["best_scorer"]
     assert low <= found["accuracy_labels"] <= high == found["noise_bound"]
