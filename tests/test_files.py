@@ -25,6 +25,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     write_json(tmp_path / "new" / "x.json", value)
     assert read_json(tmp_path / "new" / "x.json") == value
     assert names(tmp_path / "new") == ["x.json"]
+    assert (tmp_path / "new" / "x.json").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

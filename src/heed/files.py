@@ -31,6 +31,7 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private; the final file is an ordinary one
         os.replace(temporary, path)
         _sync_directory(path.parent)
     except BaseException as error:

@@ -57,6 +57,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*row)
     console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # a file has no width that a table has to fit into
     console.print()
     console.print(Text(title, style="bold"))
     console.print(table)

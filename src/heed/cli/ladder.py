@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from heed.cli.common import print_table
+from heed.cli.common import print_table, say
 from heed.errors import DataError
 from heed.files import read_json
+from heed.reports.words import label
 
-SECTIONS = {"win_rate": "at temperature 1", "win_rate_greedy": "greedily", "win_rate_controlled": "controlled"}
+SECTIONS = {"win_rate": "sampled", "win_rate_greedy": "greedily", "win_rate_controlled": "controlled"}
+
+EXPLANATION = """
+sampled     at temperature 1, independent samples; ties count half everywhere
+controlled  greedily, with stray additions taken out and length held equal
+worse       share of prompts whose greedy answer is worse than the other model's
+KL          from that model, in nats per answer; text loss: on held-out plain text"""
 
 
 def load_results(path: Path) -> Mapping[str, Any]:
@@ -32,9 +39,10 @@ def print_ladder(path: Path) -> None:
     results = load_results(path)
     models = list(dict.fromkeys(name for section in SECTIONS for name in results.get(section, {})))
     baseline = results.get("evaluation", {}).get("baseline", "sft")
-    rows = [[name, *_win_rates(results, name), *_costs(results, name)] for name in models]
+    rows = [[label(name), *_win_rates(results, name), *_costs(results, name)] for name in models]
     columns = ["", *SECTIONS.values(), "worse", "KL", "text loss"]
-    print_table(f"Preferred to {baseline}, in per cent (95 % interval)", columns, rows)
+    print_table(f"Preferred to {label(baseline)}, in per cent (95 % interval)", columns, rows)
+    say(EXPLANATION)
 
 
 def _win_rates(results: Mapping[str, Any], name: str) -> list[str]:
@@ -49,9 +57,9 @@ def _win_rates(results: Mapping[str, Any], name: str) -> list[str]:
 def _costs(results: Mapping[str, Any], name: str) -> list[str]:
     kl, loss = results.get("kl", {}).get(name), results.get("pretraining_loss", {}).get(name)
     loss = loss.get("value") if isinstance(loss, Mapping) else loss
-    return ["" if kl is None else f"{kl:.1f}", "" if loss is None else f"{loss:.3f}"]
+    return ["" if kl is None else f"{abs(round(kl, 1)):.1f}", "" if loss is None else f"{loss:.3f}"]
 
 
 def format_win_rate(entry: Mapping[str, float]) -> str:
-    """``61.0 (57.2-64.7)``."""
-    return f"{100 * entry['value']:.1f} ({100 * entry['low']:.1f}–{100 * entry['high']:.1f})"
+    """``61.0 (57–65)``."""
+    return f"{100 * entry['value']:.1f} ({100 * entry['low']:.0f}–{100 * entry['high']:.0f})"
