@@ -163,12 +163,18 @@ def trip_page(facts: Facts, rng: random.Random) -> str:
         if rng.random() < 0.5:
             first = say("luggage", person=person, object=thing, person2=person2, object2=pick(OBJECTS, rng))
             told = f"{first} They went to {city}."
-            notes = [f"In short: {say('trip', person=person, person2=person2, city=city)}", f"First line: {first}"]
+            notes = [("In short", say("trip", person=person, person2=person2, city=city)), ("First line", first)]
         else:
             told = say("journey", person=person, person2=person2, object=thing, city=city, city2=city2)
             who, where = say("people", person=person, person2=person2), say("cities", city=city, city2=city2)
-            notes = [f"People: {who}", f"Cities: {where}"]
-        lines += [told, " ".join(notes if rng.random() < 0.5 else notes[::-1])]
+            notes = [("People", who), ("Cities", where)]
+        if rng.random() < 0.5:
+            notes.reverse()
+        lines.append(told)
+        if rng.random() < 0.4:
+            lines.append(notes[0][1])
+        else:
+            lines.append(" ".join(f"{label}: {note}" for label, note in notes))
     return "\n".join(lines)
 
 
@@ -269,7 +275,7 @@ def answer_page(facts: Facts, rng: random.Random) -> str:
 
 
 SHARES: Mapping[Callable[[Facts, random.Random], str], float] = {
-    fact_page: 0.15,
+    fact_page: 0.13,
     quiz_page: 0.07,
     echo_page: 0.14,
     where_page: 0.09,
@@ -283,7 +289,7 @@ SHARES: Mapping[Callable[[Facts, random.Random], str], float] = {
     review_page: 0.02,
     rude_page: 0.02,
     exercise_page: 0.08,
-    answer_page: 0.02,
+    answer_page: 0.04,
 }
 """Page type -> its share of the words."""
 
