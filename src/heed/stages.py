@@ -124,7 +124,12 @@ def pretrain(context: Context) -> Mapping[str, Json]:
 
     config, codec = context.config, load_codec(context)
     if config.base:
-        model = load_causal_lm(config.base, device=str(context.run.runtime.device))
+        model = load_causal_lm(
+            config.base,
+            device=str(context.run.runtime.device),
+            vocab_size=codec.vocab_size,
+            context=codec.context,
+        )
         save(context, "base", model, parent=config.base)
         return {"parameters": model.num_parameters(), "tokens": 0}
     model = build_causal_lm(

@@ -24,6 +24,7 @@ from heed.stages import (
     prompts_of,
     sampler_of,
 )
+from heed.training.diagnostics import BANDS
 
 if TYPE_CHECKING:
     from heed.pipeline import Context
@@ -85,7 +86,7 @@ def measure_run(
         context.run.dir / RESULTS,
         ladder,
         pretraining_loss(losses),
-        {"overoptimization": {"points": _watched(context, models)}},
+        {"overoptimization": {"points": _watched(context, models)}, "bands": _bands()},
         sections,
     )
     best = results["win_rate_greedy"].get("ppo_ptx", {})
@@ -102,3 +103,11 @@ def _watched(context: Context, models: Mapping[str, str]) -> list[Mapping[str, A
                 point = Point(run=name, at=row["step"], kl=kl, reward=row["reward"], gold=row["gold"])
                 points.append(point.as_json())
     return points
+
+
+def _bands() -> list[Mapping[str, Any]]:
+    """Where PPO's figures should stay, for the report to draw."""
+    return [
+        {"name": band.name, "metric": band.metric, "low": band.low, "high": band.high, "relative": band.relative}
+        for band in BANDS
+    ]

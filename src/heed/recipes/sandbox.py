@@ -18,7 +18,7 @@ from heed.pipeline import Stage
 from heed.recipes.measure import measure_run
 from heed.records import Completion, Demonstration, Json, Labeler, LabelerGroup, Prompt
 from heed.runtime.seeds import derive_seed
-from heed.sandbox import GoldScorer, Split, World, crew, few_shot, grade, strip_strays
+from heed.sandbox import KINDS, MIRRORED, GoldScorer, Split, World, crew, few_shot, grade, strip_strays
 from heed.stages import (
     Judged,
     campaign_of,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 NUM_VALIDATION, NUM_WATCHED = 600, 250
 """Prompts of the test split: ranked to validate reward models, and answered in the middle of PPO for its record."""
+BLIND = "reward_model_blind"
 VALIDATION = "rank-validation"
 """The stage whose rankings nothing is trained on."""
 WORLD = ("seed", "model", "pretrain.tokens", "base")
@@ -300,20 +301,24 @@ def evaluate(context: Context, rounds: int) -> Mapping[str, Json]:
     with open_store(context) as store:
         campaign = campaign_of(context, VALIDATION)
         labels, heldout = (store.rankings(campaign=campaign, labeler_group=group) for group in ("training", "heldout"))
-    scores, scorer = load_scorer(context, named("reward", rounds))
     gold = GoldScorer(world)
-    preference = evaluate_reward_model(
-        scorer, labels=labels, heldout_labels=heldout, gold=gold, temperature=scores.temperature
-    )
+    measured = {}
+    for section, name, blind in (("reward_model", named("reward", rounds), False), (BLIND, "reward-blind", True)):
+        scores, scorer = load_scorer(context, name, blind=blind)
+        measured[section] = evaluate_reward_model(
+            scorer, labels=labels, heldout_labels=heldout, gold=gold, temperature=scores.temperature
+        )
+    _, scorer = load_scorer(context, named("reward", rounds))
     return measure_run(
         context,
         models=models,
         reward_scorer=scorer,
         gold=gold,
         judged_by="gold",
-        sections={"reward_model": preference},
+        sections=measured,
         grade=partial(grade, world),
         strip=strip_strays,
         few_shot=partial(few_shot, world),
         stop=("\n",),
+        groups={"mirrored": MIRRORED, "not_mirrored": tuple(kind for kind in KINDS if kind not in MIRRORED)},
     )
