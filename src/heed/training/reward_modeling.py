@@ -126,7 +126,10 @@ def reward_modeling(
             # 4. Tell and keep.
             run.metrics.log(step + 1, metrics)
             memory["metrics"] = metrics
-            tracker.advance(1, figure=f"loss {report.loss:.3f}")
+            right = metrics.get("validation_accuracy")
+            tracker.advance(
+                1, figure=f"loss {report.loss:.3f}" if right is None else f"validation accuracy {right:.1%}"
+            )
             checkpoint.after(step + 1, last=step + 1 == num_steps)
 
     tokens = config.epochs * sum(ranked.group.num_tokens for ranked in usable)
