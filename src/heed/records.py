@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from heed.errors import DataError
 
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 Role = Literal["system", "user", "assistant"]
 StopReason = Literal["eos", "stop", "length", "written"]

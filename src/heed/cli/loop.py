@@ -222,21 +222,24 @@ def list_models(place: Workspace) -> list[dict[str, Any]]:
 def print_config(config: RunConfig) -> None:
     """The resolved settings on standard error, a section to a line; what differs from the recipe is bold."""
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
     from heed.config import config_hash, flatten
     from heed.recipes import find
 
     usual = dict(flatten(find(config.recipe).config()))
-    console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
-    console.print(Text(f"heed run {config.recipe}", style="bold"), Text(f"configuration {config_hash(config)}"))
     sections: dict[str, Text] = {}
     for name, value in flatten(config):
         section, _, field = name.rpartition(".")
-        shown = Text(f"{field} {'none' if value is None else value}", style="bold" if usual[name] != value else "")
-        sections.setdefault(section, Text()).append("  ").append(shown)
+        shown = Text(f"{field}\xa0{'none' if value is None else value}", style="bold" if usual[name] != value else "")
+        sections.setdefault(section, Text()).append(shown).append("  ")
+    grid = Table.grid(padding=(0, 2))
     for section, text in sections.items():
-        console.print(Text(f"  {section or 'run':<12}", style="dim") + text, style="none")
+        grid.add_row(Text(f"  {section or 'run'}", style="dim"), text)
+    console = Console(file=sys.stderr, highlight=False)
+    console.print(Text(f"heed run {config.recipe}", style="bold"), f" configuration {config_hash(config)}")
+    console.print(grid)
     console.print()
 
 
