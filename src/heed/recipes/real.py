@@ -90,7 +90,7 @@ def config() -> RunConfig:
     return RunConfig(
         recipe="real",
         model=ModelConfig(hidden_size=192, num_layers=4, num_heads=6, context=512, vocab_size=4096),
-        pretrain=PretrainConfig(tokens=10_000_000, learning_rate=2e-3, minibatch=8),
+        pretrain=PretrainConfig(tokens=6_000_000, learning_rate=2e-3, minibatch=8),
         labeling=LabelingConfig(),
         sft=SFTConfig(epochs=4, learning_rate=1e-3, minibatch=16, pretraining_coef=0.3),
         reward=RewardConfig(epochs=1, learning_rate=3e-4, minibatch=16),

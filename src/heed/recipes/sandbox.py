@@ -53,7 +53,7 @@ WORLD = ("seed", "model", "pretrain.tokens", "base")
 
 def config() -> RunConfig:
     """Settings of ``heed run sandbox``."""
-    return RunConfig(recipe="sandbox", reward=RewardConfig(epochs=2), ppo=PPOConfig(iterations=100))
+    return RunConfig(recipe="sandbox", reward=RewardConfig(epochs=2), ppo=PPOConfig(iterations=150))
 
 
 def stages(config: RunConfig) -> list[Stage]:
