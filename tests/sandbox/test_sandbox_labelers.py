@@ -18,7 +18,7 @@ def _written(n: int) -> tuple[list, list]:  # type: ignore[type-arg]
 
 def test_two_labelers_agree_on_about_73_percent_of_pairs() -> None:
     """Over all pairs of different texts, pairs with equal grades among them; labelers never tie different texts."""
-    prompts, answers = _written(1500)
+    prompts, answers = _written(1000)
     labelers, rng = crew(WORLD, 0), random.Random(2)
     agree = pairs = 0
     for prompt, group in zip(prompts, answers, strict=True):
@@ -27,11 +27,11 @@ def test_two_labelers_agree_on_about_73_percent_of_pairs() -> None:
             if group[i].text != group[j].text:
                 pairs += 1
                 agree += (one[i] < one[j]) == (two[i] < two[j])
-    assert 0.71 < agree / pairs < 0.75
+    assert 0.70 < agree / pairs < 0.75
 
 
 def test_labelers_agree_with_the_truth_more_than_with_each_other() -> None:
-    prompts, answers = _written(800)
+    prompts, answers = _written(500)
     labeler = crew(WORLD, 0)[0]
     right = pairs = 0
     for prompt, ranking in zip(prompts, labeler.rank(prompts, answers), strict=True):

@@ -1,7 +1,7 @@
 """What can be said can be read, and nothing else."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heed.sandbox.facts import SUBJECTS, Facts, attributes_of
@@ -27,6 +27,7 @@ def _gaps(form: str) -> list[str]:
     return [part.split("}")[0] for part in FORMS[form].split("{")[1:]]
 
 
+@settings(deadline=None)
 @given(sentences())
 def test_every_form_reads_back(sentence: tuple[str, dict[str, str]]) -> None:
     form, gaps = sentence
@@ -34,6 +35,7 @@ def test_every_form_reads_back(sentence: tuple[str, dict[str, str]]) -> None:
     assert (found.form, dict(found.gaps)) == (form, gaps)
 
 
+@settings(deadline=None)
 @given(claims())
 def test_facts_read_back(told: list[Claim]) -> None:
     found = read_sentence(say_facts(told))
@@ -41,6 +43,7 @@ def test_facts_read_back(told: list[Claim]) -> None:
     assert list(found.claims) == told
 
 
+@settings(deadline=None)
 @given(st.lists(sentences(), max_size=4))
 def test_sentences_are_told_apart(told: list[tuple[str, dict[str, str]]]) -> None:
     text = " ".join(say(form, **gaps) for form, gaps in told)

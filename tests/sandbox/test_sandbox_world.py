@@ -36,9 +36,9 @@ def test_fewer_prompts_are_the_first_of_more() -> None:
 
 
 def test_prompts_do_not_repeat_and_splits_never_meet() -> None:
-    train, test, final = (WORLD.prompts(split, 3000, 0) for split in ("train", "test", "final"))
+    train, test, final = (WORLD.prompts(split, 1000, 0) for split in ("train", "test", "final"))
     for prompts in (train, test, final):
-        assert len({prompt.text for prompt in prompts}) == 3000
+        assert len({prompt.text for prompt in prompts}) == 1000
         assert all(prompt.source == "sandbox" and prompt.id and prompt.user for prompt in prompts)
     assert not {p.text for p in train} & ({p.text for p in test} | {p.text for p in final})
     assert not {p.text for p in test} & {p.text for p in final}
@@ -72,16 +72,16 @@ def test_only_prompts_of_the_sandbox_can_be_graded() -> None:
 def test_demonstrators_err_by_majority_where_a_kind_is_mirrored() -> None:
     rng = random.Random(0)
     right: dict[str, list[bool]] = {name: [] for name in KINDS}
-    for prompt in WORLD.prompts("train", 6000, 3):
+    for prompt in WORLD.prompts("train", 4000, 3):
         right[prompt.category].append(grade(WORLD, prompt, WORLD.demonstration(prompt, rng)).constraint_ok)
     for name, kind in KINDS.items():
         share = sum(right[name]) / len(right[name])
-        assert (0.25 < share < 0.45) if kind.twin else share > 0.85, name
+        assert (0.25 < share < 0.45) if kind.twin else 0.7 < share < 0.95, name
 
 
 def test_a_careful_writer_is_right() -> None:
     rng = random.Random(0)
-    perfect = Care(mistake=0, slip=0, stray_fact=0, rude=0, rude_back=0)
+    perfect = Care(mistake=0, slip=0, misjudge=0, stray_fact=0, rude=0, rude_back=0)
     for prompt in WORLD.prompts("test", 300, 0):
         kind, spec = specification(prompt)
         assert grade(WORLD, prompt, write_answer(kind, spec, WORLD.facts, perfect, rng)).right

@@ -24,6 +24,8 @@ class Care:
     """Answers the twin instead, in kinds that have one."""
     slip: float = 0.1
     """Gets one detail wrong."""
+    misjudge: float = 0.25
+    """The same in kinds without a twin, where the detail is the whole answer."""
     stray_fact: float = 0.06
     """Adds a fact nobody asked for; a tenth of these are false."""
     rude: float = 0.04
@@ -34,7 +36,7 @@ class Care:
 
 CAREFUL = Care()
 """A labeler who writes demonstrations."""
-CARELESS = Care(mistake=0.65, slip=0.3, stray_fact=0.15, rude=0.08, rude_back=0.6)
+CARELESS = Care(mistake=0.65, slip=0.3, misjudge=0.4, stray_fact=0.15, rude=0.08, rude_back=0.6)
 """A stranger on the web."""
 
 
@@ -42,7 +44,7 @@ def write_answer(kind: Kind, spec: Spec, facts: Facts, care: Care, rng: random.R
     """An answer by someone of the given care."""
     if kind.twin is not None and rng.random() < care.mistake:
         spec = kind.twin(spec, rng)
-    if rng.random() < care.slip:
+    if rng.random() < (care.slip if kind.twin else care.misjudge):
         spec = kind.slip(spec, facts, rng)
     sentences = kind.answer(spec, facts, rng)
     if rng.random() < care.stray_fact:

@@ -319,7 +319,7 @@ def _check_classify(spec: Spec, facts: Facts, sentences: Sequence[Sentence]) -> 
 
 CLASSIFY = Kind(
     name="classify",
-    share=0.04,
+    share=0.05,
     forms=("verdict",),
     draw=_draw_classify,
     ask=_ask_classify,

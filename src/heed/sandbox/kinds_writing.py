@@ -66,7 +66,7 @@ def _check_story(spec: Spec, facts: Facts, sentences: Sequence[Sentence]) -> Ver
 
 STORY = Kind(
     name="story",
-    share=0.11,
+    share=0.10,
     forms=("fortune", "mood"),
     draw=_draw_story,
     ask=_ask_story,

@@ -18,7 +18,7 @@ from heed.records import Completion, Labeler, LabelerGroup, Prompt, Ranking
 from heed.sandbox.grading import Grade
 from heed.sandbox.world import World, grade
 
-NOISE = 0.7
+NOISE = 0.75
 """Standard deviation of a labeler's impression, in units of the grade."""
 
 
