@@ -24,7 +24,7 @@ from heed.stages import (
     prompts_of,
     sampler_of,
 )
-from heed.training.diagnostics import BANDS
+from heed.training.diagnostics import healthy_bands
 
 if TYPE_CHECKING:
     from heed.pipeline import Context
@@ -86,7 +86,7 @@ def measure_run(
         context.run.dir / RESULTS,
         ladder,
         pretraining_loss(losses),
-        {"overoptimization": {"points": _watched(context, models)}, "bands": _bands()},
+        {"overoptimization": {"points": _watched(context, models)}, "bands": _bands(context)},
         sections,
     )
     best = results["win_rate_greedy"].get("ppo_ptx", {})
@@ -105,9 +105,9 @@ def _watched(context: Context, models: Mapping[str, str]) -> list[Mapping[str, A
     return points
 
 
-def _bands() -> list[Mapping[str, Any]]:
+def _bands(context: Context) -> list[Mapping[str, Any]]:
     """Where PPO's figures should stay, for the report to draw."""
     return [
         {"name": band.name, "metric": band.metric, "low": band.low, "high": band.high, "relative": band.relative}
-        for band in BANDS
+        for band in healthy_bands(context.run.runtime.dtype)
     ]

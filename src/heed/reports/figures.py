@@ -220,11 +220,11 @@ def tax(results: Figures) -> str:
 
 
 def kinds(results: Figures, model: str) -> str:
-    """The model's greedy win rate for each kind of task, best first."""
+    """The model's greedy win rate for each kind of task, what got worse first."""
     table: Mapping[str, Any] = results.get("win_rate_greedy", {}).get(model, {}).get("kinds", {})
     if len(table) < 2:
         return ""
-    rows = sorted(commonest(table), key=lambda kind: -table[kind]["value"])
+    rows = sorted(commonest(table), key=lambda kind: table[kind]["value"])
     blind = results.get("win_rate_greedy", {}).get("blind", {}).get("kinds", {})
     with canvas(8.6, 0.33 * len(rows) + 1.1) as (figure, axes):
         quiet(axes, y=False)
