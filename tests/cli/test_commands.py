@@ -53,7 +53,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.add_prompts(prompts)
         store.add_labelers([Labeler(id="ann")])
         store.add_demonstrations([Demonstration(prompt=prompts[0], completion=good, labeler="ann")])
-        store.add_rankings([Ranking(prompt=prompts[1], completions=(good, bad), tiers=(0, 1), labeler="ann")])
+        ranking = Ranking(prompt=prompts[1], completions=(good, bad), tiers=(0, 1), labeler="ann")
+        store.add_rankings([ranking])
+        export = store.freeze_export("rankings", place.exports_dir, [ranking])
+        store.register_model("reward", parent="sft", export_hash=export.hash, config_hash="c1", stage="reward")
     return place.root
 
 
@@ -85,6 +88,16 @@ def test_status_tells_people_models_and_stages_apart(heed: Heed, workspace: Path
     assert found["counts"]["prompts"] == 6
     _, out, _ = heed("status", "-w", workspace)
     assert "prompts" in out and "interrupted" in out and "reward" in out
+
+
+def test_a_model_leads_back_to_people_and_people_forward_to_models(heed: Heed, workspace: Path) -> None:
+    found = json.loads(heed("status", "--model", "reward", "-w", workspace, "--json")[1])
+    assert [one["name"] for one in found["models"]] == ["reward", "sft"]
+    assert [(one["labeler"], one["responses"]) for one in found["labelers"]] == [("ann", 1)]
+    forward = json.loads(heed("status", "--labeler", "ann", "-w", workspace, "--json")[1])
+    assert forward["models"] == ["reward"]
+    assert "ann" in heed("status", "--model", "reward", "-w", workspace)[1]
+    assert "reward" in heed("status", "--labeler", "ann", "-w", workspace)[1]
 
 
 def test_the_same_seed_gives_the_same_answers(heed: Heed, workspace: Path) -> None:
@@ -174,6 +187,7 @@ def test_the_version_is_said(heed: Heed) -> None:
     ("arguments", "complaint"),
     [
         (("status", "-w", "nowhere"), "there is no workspace here; make one with heed init nowhere"),
+        (("status", "--model", "rewad", "-w", "WORKSPACE"), "Did you mean 'reward'?"),
         (("run", "sandbx"), "there is no recipe 'sandbx'; recipes are sandbox, real. Did you mean 'sandbox'?"),
         (("run", "sandbox", "--set", "ppo.kl_cof=1"), "no setting 'ppo.kl_cof'. Did you mean 'ppo.kl_coef'?"),
         (("run", "sandbox", "--seed", "-1"), "--set: seed is -1: input should be greater than or equal to 0"),

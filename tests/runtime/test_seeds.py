@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heed.runtime.seeds import derive_seed, numpy_generator, seed_everything, torch_generator
+from heed.runtime.seeds import derive_seed, numpy_generator, torch_generator
 
 names = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 99)), max_size=3)
 
@@ -26,10 +25,3 @@ def test_a_stream_is_the_same_in_every_process() -> None:
     )
     one, two = (torch.rand(3, generator=torch_generator(5, "x")) for _ in range(2))
     assert torch.equal(one, two)
-
-
-def test_global_generators_can_be_seeded_for_libraries() -> None:
-    seed_everything(3)
-    first = (torch.rand(2), np.random.rand(2))
-    seed_everything(3)
-    assert torch.equal(first[0], torch.rand(2)) and np.array_equal(first[1], np.random.rand(2))

@@ -27,6 +27,7 @@ from heed.cli.common import (
 if TYPE_CHECKING:
     from heed.config import RunConfig
     from heed.pipeline import Outcome
+    from heed.store.lineage import Dependents, Lineage
     from heed.store.workspace import Workspace
 
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
@@ -49,14 +50,33 @@ def init(
         say(f"{workspace.root} is a workspace. Next: heed run sandbox --workspace {path}")
 
 
-def status(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
+def status(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What this model was made from, and by whom.")
+    ] = None,
+    labeler: Annotated[str | None, typer.Option(metavar="ID", help="What this labeler's work went into.")] = None,
+    as_json: JsonOption = False,
+) -> None:
     """What is in a workspace: people's work, models, and how far the loop got.
 
-    [dim]Example:[/]  heed status --workspace my-project
+    [dim]Examples:[/]
+
+    heed status --workspace my-project
+
+    heed status --model ppo-ptx
     """
     place = open_workspace(workspace)
     with place.store() as store:
-        counts = dict(store.counts())
+        if model is not None:
+            _print_lineage(store.lineage(model), as_json)
+        elif labeler is not None:
+            _print_dependents(store.dependents(labeler), as_json)
+        else:
+            _print_status(place, dict(store.counts()), as_json)
+
+
+def _print_status(place: Workspace, counts: Mapping[str, int], as_json: bool) -> None:
     models, stages = list_models(place), _stages(place)
     if as_json:
         print_json({"workspace": str(place.root), "counts": counts, "models": models, "stages": stages})
@@ -67,6 +87,25 @@ def status(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption =
     print_table("Models", columns, [[m["name"], m["kind"], m["parent"] or "", m["stage"] or ""] for m in models])
     seconds = [[s["name"], s["state"], f"{s['wall_seconds']:.1f} s" if s["wall_seconds"] else ""] for s in stages]
     print_table("Stages", ["", "state", "time"], seconds)
+
+
+def _print_lineage(lineage: Lineage, as_json: bool) -> None:
+    if as_json:
+        print_json(lineage.as_json())
+        return
+    rows = [[m.name, m.parent or "", ", ".join(m.uses), m.export_hash or "", m.config_hash] for m in lineage.models]
+    print_table("Made from", ["", "parent", "with the help of", "data", "settings"], rows)
+    print_table("Data", ["", "kind", "rows"], [[e.hash, e.kind, f"{e.rows:,}"] for e in lineage.exports])
+    people = [[c.labeler, c.kind, c.group, f"{c.responses:,}"] for c in lineage.labelers]
+    print_table(f"People, over {lineage.num_prompts:,} prompts", ["", "kind", "group", "responses"], people)
+
+
+def _print_dependents(dependents: Dependents, as_json: bool) -> None:
+    if as_json:
+        print_json(dependents.as_json())
+        return
+    print_table("Data", ["", "kind", "rows"], [[e.hash, e.kind, f"{e.rows:,}"] for e in dependents.exports])
+    print_table("Models", [""], [[name] for name in dependents.models])
 
 
 def run(

@@ -6,7 +6,6 @@ nothing to do with ``torch_generator(seed, "ppo", "minibatches", 4)``.
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,13 +31,3 @@ def torch_generator(seed: int, *names: str | int) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(derive_seed(seed, *names))
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, NumPy and torch, for libraries that draw from them (weight
-    initialisation); Heed's own code draws from named generators."""
-    import torch
-
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
