@@ -8,6 +8,7 @@ judgements come from) comes in as a :class:`Source`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -115,7 +116,7 @@ def collect(context: Context, source: Source) -> Mapping[str, Json]:
 # --- language models
 
 
-def pretrain(context: Context) -> Mapping[str, Json]:
+def pretrain(context: Context, name: str = "base") -> Mapping[str, Json]:
     """The base model: trained from nothing, or the one that ``base`` names."""
     import torch
 
@@ -130,15 +131,36 @@ def pretrain(context: Context) -> Mapping[str, Json]:
             vocab_size=codec.vocab_size,
             context=codec.context,
         )
-        save(context, "base", model, parent=config.base)
+        save(context, name, model, parent=config.base)
         return {"parameters": model.num_parameters(), "tokens": 0}
     model = build_causal_lm(
         config.model, eos_id=codec.eos_id, pad_id=codec.pad_id, vocab_size=codec.vocab_size, seed=config.seed
     )
     torch.nn.Module.to(model, context.run.runtime.device)  # the wrapper that transformers puts around it has no types
     result = learn(model, load_rows(context, "train"), config.pretrain, context.run)
-    save(context, "base", model, metrics=result.metrics)
+    save(context, name, model, metrics=result.metrics)
     return {"parameters": model.num_parameters(), "tokens": result.tokens, **result.metrics}
+
+
+def pretrain_on(
+    context: Context, start: str, name: str, skill: Callable[[Context, CausalLM], float], enough: float
+) -> Mapping[str, Json]:
+    """The model ``start`` as it is if it has a skill; else after half as much pretraining again.
+
+    A small model learns some things all at once, and when is a matter of luck that all that follows would measure.
+    """
+    from heed.training.pretrain import pretrain as learn
+
+    config, model = context.config, load_policy(context, start)
+    before = skill(context, model)
+    if before >= enough or config.base:
+        save(context, name, model, parent=start)
+        return {"skill": before, "tokens": 0}
+    settings = config.pretrain.model_copy(update={"tokens": config.pretrain.tokens // 2})
+    run = replace(context.run, seed=derive_seed(config.seed, "pretrain", "on"))
+    result = learn(model, load_rows(context, "train"), settings, run)
+    save(context, name, model, parent=start, metrics=result.metrics)
+    return {"skill_before": before, "skill": skill(context, model), "tokens": result.tokens, **result.metrics}
 
 
 def sft(context: Context) -> Mapping[str, Json]:

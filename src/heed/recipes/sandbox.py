@@ -17,8 +17,21 @@ from heed.evaluation.reward_accuracy import evaluate_reward_model
 from heed.pipeline import Stage
 from heed.recipes.measure import measure_run
 from heed.records import Completion, Demonstration, Json, Labeler, LabelerGroup, Prompt
+from heed.roles import Decoding
 from heed.runtime.seeds import derive_seed
-from heed.sandbox import KINDS, MIRRORED, GoldScorer, Split, World, crew, few_shot, grade, strip_strays
+from heed.sandbox import (
+    KINDS,
+    MIRRORED,
+    GoldScorer,
+    Split,
+    World,
+    copied,
+    copy_probe,
+    crew,
+    few_shot,
+    grade,
+    strip_strays,
+)
 from heed.stages import (
     Judged,
     campaign_of,
@@ -29,6 +42,7 @@ from heed.stages import (
     open_store,
     ppo,
     pretrain,
+    pretrain_on,
     prompts_of,
     rank,
     reward,
@@ -44,6 +58,8 @@ if TYPE_CHECKING:
 
 NUM_VALIDATION, NUM_WATCHED = 600, 250
 """Prompts of the test split: ranked to validate reward models, and answered in the middle of PPO for its record."""
+NUM_PROBES, COPYING = 200, 0.9
+"""Sentences to repeat, and the share of them that the base model has to get right."""
 BLIND = "reward_model_blind"
 VALIDATION = "rank-validation"
 """The stage whose rankings nothing is trained on."""
@@ -66,7 +82,19 @@ def stages(config: RunConfig) -> list[Stage]:
             name="collect", title="Prompts and demonstrations", work=partial(collect, source=source), settings=people
         ),
         Stage(
-            name="base", title="Pretraining", work=pretrain, settings=(*WORLD, "pretrain"), after=("text",), alone=True
+            name="base-start",
+            title="Pretraining",
+            work=partial(pretrain, name="base-start"),
+            settings=(*WORLD, "pretrain"),
+            after=("text",),
+            alone=True,
+        ),
+        Stage(
+            name="base",
+            title="More pretraining, if it cannot copy yet",
+            work=partial(pretrain_on, start="base-start", name="base", skill=copying, enough=COPYING),
+            after=("base-start", "text"),
+            alone=True,
         ),
         Stage(
             name="sft",
@@ -276,6 +304,17 @@ def _train_parts(config: RunConfig) -> tuple[int, int, int]:
 
 
 # --- measuring
+
+
+def copying(context: Context, model: CausalLM) -> float:
+    """The share of sentences that the model can repeat word for word. Without that it cannot answer from a passage,
+    rewrite or sum up, and nobody's preference would be about content."""
+    from heed.generation.sampler import LocalSampler
+
+    probes = copy_probe(World(context.config.seed), NUM_PROBES, seed=context.config.seed)
+    decoding = Decoding(max_new_tokens=context.config.ppo.max_new_tokens, temperature=0.0, stop=("\n",))
+    answers = LocalSampler(model, load_codec(context), "base").sample([prompt for prompt, _ in probes], 1, decoding)
+    return copied(probes, [one.text for (one,) in answers])
 
 
 def watch(context: Context, policy: CausalLM, scorer: Scorer) -> Mapping[str, float]:
