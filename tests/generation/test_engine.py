@@ -300,6 +300,8 @@ def test_prompts_without_room_or_tokens_are_refused() -> None:
         engine.generate(prompts((3, CONTEXT)), 1, decoding)
     with pytest.raises(DataError, match="prompt 0 has no tokens"):
         engine.generate([[]], 1, decoding)
+    with pytest.raises(ConfigError, match="tokens, not text"):
+        engine.generate(prompts(), 1, replace(decoding, stop=("end",)))
     assert engine.generate([], 3, decoding) == []
     assert engine.generate(prompts((3, 4)), 0, decoding) == [[], []]
 

@@ -31,7 +31,8 @@ PREFILL_TOKENS = 8192
 """Prompt tokens that go through the model at once; bounds memory, never changes a result."""
 COLUMNS, ROWS = 16, 8
 """Columns and rows are rounded up to multiples of these. Matrix kernels add up in another order for odd sizes; with
-these, a row's numbers on a CPU are the same to the last bit whatever the rest of the batch."""
+these, a row's numbers on one CPU thread are the same to the last bit whatever the rest of the batch, and elsewhere so
+nearly the same that its tokens are."""
 STOPS: tuple[StopReason, ...] = ("length", "eos", "stop")
 
 
@@ -96,9 +97,12 @@ class Engine:
             ends: called with the tokens of an answer so far; True ends it there, with stop reason ``"stop"``.
 
         Raises:
+            ConfigError: ``decoding`` has stop strings, and nothing finds them.
             DataError: a prompt is empty, or leaves no room for an answer.
             NonFiniteError: the model gives NaN.
         """
+        if decoding.stop and ends is None:
+            raise ConfigError("the engine sees tokens, not text: to end at a stop string it must be given `ends`")
         self._check_prompts(prompt_ids)
         if not prompt_ids or n < 1:
             return [[] for _ in prompt_ids]
@@ -243,9 +247,9 @@ class _Run:
         logits = self._logits(n)
         early = np.flatnonzero(step < self.decoding.min_new_tokens)
         if len(early):
-            final = torch.tensor([self.eos_id, *self.stop_ids], device=self.device)
-            logits[torch.from_numpy(early).to(self.device)[:, None], final] = -torch.inf
-        numbers = torch.from_numpy(uniforms(work.keys[answer], step)).to(self.device)
+            final = torch.tensor([self.eos_id, *self.stop_ids], device=logits.device)
+            logits[torch.from_numpy(early).to(logits.device)[:, None], final] = -torch.inf
+        numbers = torch.from_numpy(uniforms(work.keys[answer], step)).to(logits.device)
         drawn = draw(logits, self.decoding, numbers)
         tokens, logprobs = drawn.token_ids.cpu().numpy(), drawn.logprobs.cpu().numpy()
         if not np.isfinite(logprobs).all():
@@ -273,7 +277,7 @@ class _Run:
             use_cache=True,
         )
         logits: Tensor = output.logits[:n, -1].float()
-        return logits
+        return logits.cpu() if self.device.type == "mps" else logits  # Apple GPUs have no float64 to draw with
 
     def _retire(self, tokens: np.ndarray) -> None:
         """Free the slots of answers that have ended, and move the last active rows into the gaps."""
