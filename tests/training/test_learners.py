@@ -13,7 +13,7 @@ import torch
 from fakes import random_groups, tiny_codec, tiny_lm, tiny_reward_model
 from heed.config import PPOConfig, PretrainConfig, RewardConfig, SFTConfig
 from heed.data.batches import Example
-from heed.errors import ConfigError, DataError
+from heed.errors import ConfigError, DataError, NonFiniteError
 from heed.models.scorer import score_groups
 from heed.runtime.device import Runtime
 from heed.training.lm import lm_losses, row_batches
@@ -40,6 +40,18 @@ def test_pretraining_learns_a_text_that_repeats(tmp_path: Path) -> None:
     assert result.steps == 60 and result.tokens == 16 * 8 * 60
     assert [row["step"] for row in log] == list(range(1, 61))
     assert log[0]["loss"] > 3 and result.metrics["loss"] < 0.5
+
+
+def test_a_broken_weight_stops_pretraining_at_the_first_step(tmp_path: Path) -> None:
+    model = tiny_lm()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[7] = math.nan
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    with pytest.raises(NonFiniteError, match="pretraining step 1: the language model loss is nan"):
+        pretrain(model, np.full((4, 16), 7), PretrainConfig(tokens=1000), make_run(tmp_path))
+    same = [torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, model.parameters(), strict=True)]
+    assert all(same)
+    assert read_log(tmp_path) == []
 
 
 def test_sft_learns_the_answers_and_not_the_prompts(tmp_path: Path) -> None:

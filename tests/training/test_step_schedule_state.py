@@ -144,6 +144,25 @@ def test_a_checkpoint_is_due_after_so_many_steps(tmp_path: Path) -> None:
     assert run.metrics.path.read_text().count("\n") == 6, "lines after the checkpoint will be written again"
 
 
+def test_checkpoints_that_take_long_are_further_apart(tmp_path: Path) -> None:
+    now = 0.0
+
+    class Slow(Memory):
+        def state_dict(self) -> dict[str, object]:
+            nonlocal now
+            now += 3.0  # seconds to save
+            return dict(self)
+
+    saved = []
+    checkpoint = Checkpointer(make_run(tmp_path, checkpoint_every=1), {"memory": Slow()}, "a", clock=lambda: now)
+    for done in range(1, 12):
+        now += 10.0
+        before = now
+        checkpoint.after(done, last=done == 11)
+        saved += [done] if now > before else []
+    assert saved == [1, 7, 11], "sixty seconds between them, and one at the end"
+
+
 def test_a_run_without_a_checkpoint_forgets_its_log(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     run.metrics.log(0, {"value": 1})

@@ -214,7 +214,7 @@ def healthy_bands(dtype: torch.dtype) -> tuple[Band, ...]:
         Band(
             name="drastic ratio",
             metric="ratio_max",
-            high=20.0,
+            high=10.0,
             meaning="Some token became many times as likely within one round. Lower ppo.learning_rate.",
         ),
         Band(

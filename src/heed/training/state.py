@@ -8,8 +8,9 @@ are functions of the seed and the number of steps made.
 from __future__ import annotations
 
 import io
+import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -39,7 +40,12 @@ class Checkpointer:
     """Keeps the last checkpoint of a run in ``checkpoints/last.pt``, whole or not at all."""
 
     def __init__(
-        self, run: Run, parts: Mapping[str, Part], fingerprint: str, logs: Sequence[MetricLogger] = ()
+        self,
+        run: Run,
+        parts: Mapping[str, Part],
+        fingerprint: str,
+        logs: Sequence[MetricLogger] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
@@ -53,6 +59,8 @@ class Checkpointer:
         self._fingerprint = fingerprint
         self._path = run.dir / "checkpoints" / "last.pt"
         self._saved_at = 0
+        self._clock = clock
+        self._rest_until = clock()
 
     def restore(self) -> int:
         """Load the last checkpoint into the parts and forget what was logged after it.
@@ -80,9 +88,18 @@ class Checkpointer:
         return done
 
     def after(self, done: int, steps_each: int = 1, last: bool = False) -> None:
-        """Call when ``done`` steps (iterations of ``steps_each`` optimizer steps) are made: saves if it is time to."""
-        if last or (done - self._saved_at) * steps_each >= self._every:
-            self.save(done)
+        """Call when ``done`` steps (iterations of ``steps_each`` optimizer steps) are made: saves if it is time to.
+
+        A large model's checkpoint takes long to write; then they are further apart, so that they cost 5 % at most.
+        """
+        due = (done - self._saved_at) * steps_each >= self._every and self._clock() >= self._rest_until
+        if not (due or last):
+            return
+        began = self._clock()
+        self.save(done)
+        seconds = self._clock() - began
+        if seconds > 1:
+            self._rest_until = self._clock() + 20 * seconds
 
     def save(self, done: int) -> None:
         """Write a checkpoint now; it replaces the one before."""
