@@ -25,7 +25,8 @@ STORY = {"kind": "story", "style": "0", "tone": "happy", "person": "Anna", "obje
 CHAT = {
     "kind": "chat", "style": "0", "luck": "bad", "verb": "0", "object": "lamp", "city": "Lima", "insult": "fool"
 }  # fmt: skip
-MONDAY = "Anna hid the cup in Lima on Monday. On which day was it?"
+ASKED = "Write a happy story about Anna and a lamp near Lima."
+MONDAY = "Anna hid the cup near Lima on Monday. On which day was it?"
 WHEN = {"verb": "0", "person": "Anna", "object": "cup", "city": "Lima", "day": "Monday"}
 REWRITE = {
     "kind": "rewrite", "style": "0", "tense": "past", "verb": "0", "person": "Anna", "object": "cup", "city": "Lima"
@@ -35,30 +36,30 @@ REWRITE = {
 @pytest.mark.parametrize(
     ("spec", "asked", "text", "gold"),
     [
-        (STORY, "Write a happy story about Anna and a lamp in Lima.", "Anna won a lamp in Lima. Anna was glad.", 4.0),
-        (STORY, "", "Anna lost a lamp in Lima. Anna was sad.", 2.5),
-        (STORY, "", "Anna won a lamp in Lima. Anna was sad.", 3.25),  # half of the tone
-        (STORY, "", "Anna won a cup in Lima. Anna was glad.", 3.875),  # one of four details
-        (STORY, "", "Anna won a lamp in Lima.", 3.125),  # no mood: half of the tone, three of four details
-        (STORY, "", "Anna won a lamp in Lima. Anna was glad. Go away.", 2.5),  # rude
-        (STORY, "", "Anna won a lamp in Lima. Anna was glad. Anna was glad.", 3.5),  # one sentence too many
-        (STORY, "", "Anna won a lamp in Lima. Anna was glad. Anna was", 3.5),  # does not end
+        (STORY, ASKED, "Anna won a lamp near Lima. Anna was glad.", 4.0),
+        (STORY, "", "Anna lost a lamp near Lima. Anna was sad.", 2.5),
+        (STORY, "", "Anna won a lamp near Lima. Anna was sad.", 3.25),  # half of the tone
+        (STORY, "", "Anna won a cup near Lima. Anna was glad.", 3.875),  # one of four details
+        (STORY, "", "Anna won a lamp near Lima.", 3.125),  # no mood: half of the tone, three of four details
+        (STORY, "", "Anna won a lamp near Lima. Anna was glad. Go away.", 2.5),  # rude
+        (STORY, "", "Anna won a lamp near Lima. Anna was glad. Anna was glad.", 3.5),  # one sentence too many
+        (STORY, "", "Anna won a lamp near Lima. Anna was glad. Anna was", 3.5),  # does not end
         (STORY, "", "Anna won a", -0.5),
         (STORY, "", "", 0.0),
         (STORY, "", "It is good.", -0.5),
         (STORY, "", "Go away. Go away.", -1.5),
-        (CHAT, "You fool, I lost a lamp in Lima.", "I am sorry about the lamp.", 4.0),
+        (CHAT, "You fool, I lost a lamp near Lima.", "I am sorry about the lamp.", 4.0),
         (CHAT, "", "I am glad about the lamp.", 2.5),
         (CHAT, "", "I am sorry about the cup.", 3.5),
         (CHAT, "", "I am sorry about the lamp. You are a fool.", 2.5),
         ({"kind": "answerable", **WHEN}, MONDAY, "It was on Monday.", 4.0),
         ({"kind": "answerable", **WHEN}, "", "It was on Sunday.", 3.5),
         ({"kind": "answerable", **WHEN}, "", "It does not say.", 2.5),
-        ({"kind": "unanswerable", **WHEN}, "Anna hid the cup in Lima. On which day was it?", "It does not say.", 4.0),
+        ({"kind": "unanswerable", **WHEN}, "Anna hid the cup near Lima. On which day was it?", "It does not say.", 4.0),
         ({"kind": "unanswerable", **WHEN}, "", "It was on Sunday.", 2.5),
-        (REWRITE, "Put it in the past: Anna hides the cup in Lima.", "Anna hid the cup in Lima.", 4.0),
-        (REWRITE, "", "Anna hides the cup in Lima.", 2.5),
-        (REWRITE, "", "Anna sold the cup in Oslo.", 3.75),  # two of four details
+        (REWRITE, "Put it in the past: Anna hides the cup near Lima.", "Anna hid the cup near Lima.", 4.0),
+        (REWRITE, "", "Anna hides the cup near Lima.", 2.5),
+        (REWRITE, "", "Anna sold the cup near Oslo.", 3.75),  # two of four details
     ],
 )  # fmt: skip
 def test_grades_by_hand(spec: Spec, asked: str, text: str, gold: float) -> None:

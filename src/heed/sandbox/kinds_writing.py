@@ -37,7 +37,7 @@ def _draw_story(rng: random.Random, facts: Facts) -> Spec:
 
 def _ask_story(spec: Spec) -> str:
     head = "Write" if spec["style"] == "0" else "Tell me"
-    return f"{head} a {spec['tone']} story about {spec['person']} and a {spec['object']} in {spec['city']}."
+    return f"{head} a {spec['tone']} story about {spec['person']} and a {spec['object']} near {spec['city']}."
 
 
 def _answer_story(spec: Spec, facts: Facts, rng: random.Random) -> list[str]:
@@ -212,7 +212,7 @@ def _draw_chat(rng: random.Random, facts: Facts) -> Spec:
 def _ask_chat(spec: Spec) -> str:
     verb = (GAINS if spec["luck"] == "good" else LOSSES)[int(spec["verb"])]
     head = f"You {spec['insult']}, " if spec["insult"] else ("Hello, " if spec["style"] == "1" else "")
-    return f"{head}I {verb} a {spec['object']} in {spec['city']}."
+    return f"{head}I {verb} a {spec['object']} near {spec['city']}."
 
 
 def _answer_chat(spec: Spec, facts: Facts, rng: random.Random) -> list[str]:

@@ -14,10 +14,10 @@ from functools import lru_cache
 from heed.sandbox.lexicon import ANIMALS, CITIES, CLASSES, PEOPLE
 
 FORMS: Mapping[str, str] = {
-    "event": "{person} {deed} the {object} in {city}.",
-    "fortune": "{person} {fortune} a {object} in {city}.",
+    "event": "{person} {deed} the {object} near {city}.",
+    "fortune": "{person} {fortune} a {object} near {city}.",
     "mood": "{person} was {mood}.",
-    "place": "The {object} is in {city}.",
+    "place": "The {object} is near {city}.",
     "day": "It was on {day}.",
     "silent": "It does not say.",
     "journey": "{person} and {person2} took a {object} from {city} to {city2}.",

@@ -19,6 +19,7 @@ from heed.sandbox.kinds_recall import QUESTIONS
 from heed.sandbox.language import CLASS_OF, PREDICATES, Claim, name_of, say, say_facts
 from heed.sandbox.lexicon import (
     CITIES,
+    CLASSES,
     COMPLAINTS,
     DAYS,
     GAINS,
@@ -85,19 +86,22 @@ def quiz_page(facts: Facts, rng: random.Random) -> str:
 
 
 def echo_page(facts: Facts, rng: random.Random) -> str:
-    """People repeat each other, and lists of random words are said twice."""
+    """People repeat each other, and lists of random words are said twice.
+
+    The lists are what makes a small model learn to copy: nothing else predicts the next word of the second one.
+    """
     lines = []
-    for _ in range(3):
+    for _ in range(4):
         turn = rng.random()
-        if turn < 0.35:
-            words = " ".join(pick(_ECHOED, rng) for _ in range(3 + int(rng.random() * 4)))
+        if turn < 0.7:  # one word and many: the short lists are learned first, and lead to the long ones
+            words = " ".join(pick(_ECHOED, rng) for _ in range(1 + int(rng.random() ** 2 * 9)))
             lines += [f"Repeat: {words}.", f"{words}."]
-        elif turn < 0.6:
+        elif turn < 0.8:
             event = _event(rng)
             lines += [f"Repeat: {event}", event]
         else:
             said = _said(facts, rng)
-            lines += [f"{pick(PEOPLE, rng)} said: {said}", f"{pick(PEOPLE, rng)} said: {said}"]
+            lines += [f"{pick(PEOPLE, rng)} said: {said}" for _ in range(2)]
     return "\n".join(lines)
 
 
@@ -113,6 +117,23 @@ def _said(facts: Facts, rng: random.Random) -> str:
     if kind == 3:
         return say("place", object=thing, city=city)
     return say("event", person=person, deed=pick(PAST + PRESENT, rng), object=thing, city=city)
+
+
+def diary_page(facts: Facts, rng: random.Random) -> str:
+    """What happened to someone, or somewhere, or to some thing: sentence after sentence names the same.
+
+    From such pages a small model learns, for each class of words, to repeat the one in sight.
+    """
+    kept = {"person": pick(PEOPLE, rng), "object": pick(OBJECTS, rng), "city": pick(CITIES, rng)}
+    changing = _CHANGING[int(rng.random() * len(_CHANGING))]
+    tenses = (PRESENT, PAST, GAINS + LOSSES)
+    tense = int(rng.random() * 3)
+    lines = []
+    for _ in range(5):
+        gaps = {**kept, **{name: pick(CLASSES[name], rng) for name in changing}}
+        verb = pick(tenses[tense], rng)
+        lines.append(say("fortune", fortune=verb, **gaps) if tense == 2 else say("event", deed=verb, **gaps))
+    return ("\n" if rng.random() < 0.5 else " ").join(lines)
 
 
 def where_page(facts: Facts, rng: random.Random) -> str:
@@ -275,24 +296,26 @@ def answer_page(facts: Facts, rng: random.Random) -> str:
 
 
 SHARES: Mapping[Callable[[Facts, random.Random], str], float] = {
-    fact_page: 0.13,
-    quiz_page: 0.07,
+    fact_page: 0.12,
+    quiz_page: 0.05,
     echo_page: 0.14,
-    where_page: 0.09,
+    diary_page: 0.08,
+    where_page: 0.08,
     when_page: 0.04,
     tense_page: 0.06,
-    trip_page: 0.10,
+    trip_page: 0.09,
     tale_page: 0.05,
-    story_page: 0.05,
+    story_page: 0.04,
     letter_page: 0.05,
     list_page: 0.06,
     review_page: 0.02,
     rude_page: 0.02,
     exercise_page: 0.08,
-    answer_page: 0.04,
+    answer_page: 0.02,
 }
 """Page type -> its share of the words."""
 
+_CHANGING = ((), ("person",), ("object",), ("city",), ("person", "object"), ("person", "city"), ("object", "city"))
 _NAMES = tuple(KINDS)
 _SHARES = tuple(kind.share for kind in KINDS.values())
 _ECHOED = OBJECTS + CITIES + PEOPLE
