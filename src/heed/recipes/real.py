@@ -89,15 +89,15 @@ def config() -> RunConfig:
     """Settings of ``heed run real``: small enough for an hour on two cores."""
     return RunConfig(
         recipe="real",
-        model=ModelConfig(hidden_size=192, num_layers=4, num_heads=6, context=512, vocab_size=4096),
-        pretrain=PretrainConfig(tokens=6_000_000, learning_rate=2e-3, minibatch=8),
+        model=ModelConfig(hidden_size=128, num_layers=4, num_heads=4, context=512, vocab_size=4096),
+        pretrain=PretrainConfig(tokens=4_000_000, learning_rate=3e-3, minibatch=8),
         labeling=LabelingConfig(),
         sft=SFTConfig(epochs=4, learning_rate=1e-3, minibatch=16, pretraining_coef=0.3),
         reward=RewardConfig(epochs=1, learning_rate=3e-4, minibatch=16),
         ppo=PPOConfig(
             iterations=60, prompts_per_round=64, minibatch=32, learning_rate=1e-4, kl_coef=0.1, max_new_tokens=64
         ),
-        evaluation=EvaluationConfig(num_prompts=400),
+        evaluation=EvaluationConfig(num_prompts=300),
         microbatch=16,
     )
 
