@@ -251,7 +251,8 @@ def _described(config: RunConfig) -> Json:
 def _conclude(stages: Sequence[Stage], config: RunConfig, workspace: Workspace) -> None:
     """Put the stages' own figures beside those of the evaluation, and write the page."""
     measured = workspace.runs_dir / "evaluate" / RESULTS_FILE
-    if finished(workspace.runs_dir / "evaluate", fingerprints(stages, config)["evaluate"]) is None:
+    evaluated = fingerprints(stages, config).get("evaluate", "")
+    if finished(measured.parent, evaluated) is None:
         return
     results = read_json(measured)
     assert isinstance(results, dict)
