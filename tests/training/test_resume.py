@@ -137,6 +137,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.timeout(900)  # on a machine with nothing else to do it is seconds
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_killed_run_goes_on_to_the_same_weights(name: str, tmp_path: Path, context: ForkServerContext) -> None:
     expected = LEARNERS[name](tmp_path / "whole")
@@ -184,4 +185,4 @@ def assert_same(found: Weights, expected: Weights) -> None:
 
 def wait_for_lines(path: Path, count: int, child: Any) -> None:
     while child.is_alive() and (not path.exists() or path.read_bytes().count(b"\n") < count):
-        time.sleep(0.0005)
+        time.sleep(0.002)
