@@ -150,7 +150,7 @@ def test_what_is_exported_can_be_imported_elsewhere(heed: Heed, workspace: Path,
     source = f"heed:{tmp_path / 'r.jsonl.gz'}"
     status, out, _ = heed("import", source, "-w", tmp_path / "w", "--json")
     found = json.loads(out)
-    assert status == 0 and found["read"] == {"ranking": 1} and found["added"]["rankings"] == 1
+    assert status == 0 and found["read"] == {"labeler": 1, "ranking": 1} and found["added"]["rankings"] == 1
     assert heed("import", source, "-w", tmp_path / "w", "-q")[1].endswith("added nothing.\n")
     assert heed("export", "rankings", f"heed:{tmp_path / 's.jsonl'}", "-w", tmp_path / "w")[0] == 0
     first, second = gzip.decompress((tmp_path / "r.jsonl.gz").read_bytes()), (tmp_path / "s.jsonl").read_bytes()

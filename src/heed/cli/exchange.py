@@ -137,6 +137,7 @@ def export(
     [dim]Example:[/]  heed export rankings datasets:pairs.jsonl.gz
     """
     from heed.data.writers import write
+    from heed.records import Prompt
 
     format_name, path = split_source(target)
     with open_workspace(workspace).store() as store:
@@ -147,7 +148,9 @@ def export(
             records = store.demonstrations(split=split)
         else:
             records = store.rankings(split=split)
-    rows = write(format_name, path, records)
+        judged_by = {one.labeler for one in records if not isinstance(one, Prompt)}
+        labelers = [one for one in store.labelers() if one.id in judged_by] if format_name == "heed" else []
+    rows = write(format_name, path, [*labelers, *records]) - len(labelers)
     if as_json:
         print_json({"path": str(path), "rows": rows})
     else:
@@ -175,17 +178,19 @@ def add(store: Store, records: Iterable[object]) -> None:
         DataError: a record is plain text, which is for pretraining and read from its file.
     """
     from heed.errors import DataError
-    from heed.records import Demonstration, Labeler, Prompt, Ranking
+    from heed.records import Demonstration, Labeler, Prompt, Ranking, Rating
 
     records = list(records)
+    if any(isinstance(one, str) for one in records):
+        raise DataError("plain text is not kept in a workspace; name its file in the settings of a run instead")
+    store.add_labelers([one for one in records if isinstance(one, Labeler)])
     known = {labeler.id for labeler in store.labelers()}
-    named = dict.fromkeys(one.labeler for one in records if isinstance(one, Demonstration | Ranking))
+    named = dict.fromkeys(one.labeler for one in records if isinstance(one, Demonstration | Ranking | Rating))
     store.add_labelers([Labeler(id=name) for name in named if name and name not in known])
     store.add_prompts([one for one in records if isinstance(one, Prompt)])
     store.add_demonstrations([one for one in records if isinstance(one, Demonstration)])
     store.add_rankings([one for one in records if isinstance(one, Ranking)])
-    if any(isinstance(one, str) for one in records):
-        raise DataError("plain text is not kept in a workspace; name its file in the settings of a run instead")
+    store.add_ratings([one for one in records if isinstance(one, Rating)])
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
