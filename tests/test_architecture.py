@@ -18,13 +18,14 @@ SOURCE = Path(__file__).parent.parent / "src" / "heed"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("records",),
-    ("roles", "config", "files", "stats"),
+    ("roles", "config", "files", "stats", "forms"),
+    ("form_library",),
     ("ops", "sandbox"),
     ("runtime", "store"),
     ("data",),
     ("models",),
     ("generation", "feedback"),
-    ("training", "evaluation"),
+    ("training", "evaluation", "web"),
     ("reports",),
     ("pipeline",),
     ("stages",),
@@ -41,6 +42,11 @@ ONLY_IN = {
     "alembic": ("store",),
     "sqlite3": ("store",),
     "typer": ("cli",),
+    "starlette": ("web",),
+    "uvicorn": ("web",),
+    "nh3": ("web",),
+    "argon2": ("web",),
+    "httpx": ("feedback", "generation"),
 }
 """Libraries, and the packages that may import them."""
 
@@ -51,9 +57,12 @@ TORCH_FREE = (
     "config",
     "files",
     "stats",
+    "forms",
+    "form_library",
     "sandbox",
     "store",
     "feedback",
+    "web",
     "reports",
     "cli",
 )

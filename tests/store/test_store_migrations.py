@@ -19,6 +19,7 @@ from heed.records import Completion, Prompt, Ranking
 from heed.store import Store, dialect
 from heed.store.migrate import schema_version, upgrade
 from heed.store.schema import REVISIONS, metadata
+from heed.store.studio import tables as _studio  # noqa: F401 - adds its tables to the metadata
 
 
 def _scripts() -> ScriptDirectory:
@@ -78,6 +79,10 @@ ROWS = {
     "0002": [
         "INSERT INTO model (id, name, config_hash, stage, metrics, code_version, created_at) "
         "VALUES (1, 'sft', 'c', 'sft', '{}', '0.1.0', '2026-01-01')",
+    ],
+    "0003": [
+        "INSERT INTO campaign (name, form_id, state, settings, created_at) "
+        "VALUES ('first', 1, 'active', '{}', '2026-01-01')",
     ],
 }
 """What each version adds to a database that has been in use."""

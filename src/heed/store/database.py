@@ -53,6 +53,10 @@ class Store:
             raise
         return cls(engine, clock)
 
+    def now(self) -> datetime:
+        """The time in UTC, by the store's clock."""
+        return self._clock()
+
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
@@ -65,13 +69,13 @@ class Store:
 
     def add_prompts(self, prompts: Iterable[Prompt]) -> None:
         """Add prompts. One that is there already, by its id, stays as it is."""
-        with self._write() as connection:
-            writing.put_prompts(connection, prompts, self._clock())
+        with self.writer() as connection:
+            writing.put_prompts(connection, prompts, self.now())
 
     def add_generations(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> None:
         """Add answers to prompts, and the prompts where they are new. Equal answers to one prompt are stored once."""
-        now = self._clock()
-        with self._write() as connection:
+        now = self.now()
+        with self.writer() as connection:
             rows = writing.put_prompts(connection, prompts, now)
             pairs = ((rows[p.id], one) for p, group in zip(prompts, completions, strict=True) for one in group)
             writing.put_generations(connection, pairs, now)
@@ -82,13 +86,13 @@ class Store:
         Raises:
             DataError: a labeler is known as another kind or in another group.
         """
-        with self._write() as connection:
-            writing.put_labelers(connection, labelers, self._clock())
+        with self.writer() as connection:
+            writing.put_labelers(connection, labelers, self.now())
 
     def add_guideline(self, markdown: str) -> int:
         """Instructions for labelers, under which all that is asked from now on is filed; their version."""
-        with self._write() as connection:
-            return writing.put_guideline(connection, markdown, self._clock())
+        with self.writer() as connection:
+            return writing.put_guideline(connection, markdown, self.now())
 
     def add_demonstrations(self, demonstrations: Iterable[Demonstration], round: int = 0, campaign: str = "") -> int:
         """Add demonstrations with their prompts and answers; returns how many were new.
@@ -149,17 +153,17 @@ class Store:
 
     def generations(self, policy: str | None = None) -> list[AnswerGroup]:
         """Prompts with the answers stored for them, by one policy or by all and people too."""
-        with self._read_connection() as connection:
+        with self.reader() as connection:
             return list(reading.read_generations(connection, policy))
 
     def labelers(self) -> list[Labeler]:
         """Everyone who judged or may judge, by id."""
-        with self._read_connection() as connection:
+        with self.reader() as connection:
             return list(reading.read_labelers(connection))
 
     def counts(self) -> dict[str, int]:
         """How many prompts, generations, labelers, responses, demonstrations, rankings and ratings there are."""
-        with self._read_connection() as connection:
+        with self.reader() as connection:
             return reading.count(connection)
 
     def freeze_export(self, kind: ExportKind, directory: Path, records: Sequence[Record]) -> Export:
@@ -171,11 +175,11 @@ class Store:
             DataError: no records, records of another kind, or records that are not in the store.
             WorkspaceError: the disk is full.
         """
-        with self._read_connection() as connection:
+        with self.reader() as connection:
             sources = exports.find_sources(connection, kind, records)
         export, manifest = exports.write_files(directory, kind, records, sources)
-        with self._write() as connection:
-            exports.put_export(connection, export, manifest, sources, self._clock())
+        with self.writer() as connection:
+            exports.put_export(connection, export, manifest, sources, self.now())
         return export
 
     def register_model(
@@ -200,7 +204,7 @@ class Store:
             DataError: the export is not known.
         """
         values = {"config_hash": config_hash, "metrics": metrics or {}, "stage": stage}
-        with self._write() as connection:
+        with self.writer() as connection:
             lineage.put_model(
                 connection,
                 name,
@@ -208,12 +212,12 @@ class Store:
                 uses=uses,
                 export_hash=export_hash,
                 values=values,
-                now=self._clock(),
+                now=self.now(),
             )
 
     def models(self) -> list[ModelCard]:
         """Every model registered, oldest first."""
-        with self._read_connection() as connection:
+        with self.reader() as connection:
             return list(lineage.read_models(connection))
 
     def lineage(self, name: str) -> Lineage:
@@ -222,7 +226,7 @@ class Store:
         Raises:
             WorkspaceError: there is no such model.
         """
-        with self._read_connection() as connection:
+        with self.reader() as connection:
             return lineage.read_lineage(connection, name)
 
     def dependents(self, labeler: str) -> Dependents:
@@ -231,7 +235,7 @@ class Store:
         Raises:
             WorkspaceError: there is no such labeler.
         """
-        with self._read_connection() as connection:
+        with self.reader() as connection:
             return lineage.read_dependents(connection, labeler)
 
     def withdraw_labeler(self, labeler: str) -> Dependents:
@@ -240,39 +244,41 @@ class Store:
         Raises:
             WorkspaceError: there is no such labeler.
         """
-        with self._write() as connection:
+        with self.writer() as connection:
             dependents = lineage.read_dependents(connection, labeler)
-            lineage.mark_withdrawn(connection, labeler, self._clock())
+            lineage.mark_withdrawn(connection, labeler, self.now())
             return dependents
 
     def start_run(self, recipe: str, config: Mapping[str, Json], config_hash: str) -> int:
         """Enter a run that starts now; its number."""
-        with self._write() as connection:
-            return runs.put_run(connection, recipe, config, config_hash, self._clock())
+        with self.writer() as connection:
+            return runs.put_run(connection, recipe, config, config_hash, self.now())
 
     def end_run(self, run_id: int, state: Literal["done", "failed"], message: str = "") -> None:
         """Say how a run ended."""
-        with self._write() as connection:
-            runs.end_run(connection, run_id, state, message, self._clock())
+        with self.writer() as connection:
+            runs.end_run(connection, run_id, state, message, self.now())
 
     def runs(self) -> list[RunCard]:
         """Every run, oldest first."""
-        with self._read_connection() as connection:
+        with self.reader() as connection:
             return list(runs.read_runs(connection))
 
     def _add_judgements(self, records: Iterable[Demonstration | Ranking | Rating], round: int, campaign: str) -> int:
         if round < 0:
             raise DataError(f"round is {round}, expected 0 or more")
         judgements = [judgement_of(record) for record in records]
-        with self._write() as connection:
-            return writing.put_judgements(connection, judgements, round=round, campaign=campaign, now=self._clock())
+        with self.writer() as connection:
+            return writing.put_judgements(connection, judgements, round=round, campaign=campaign, now=self.now())
 
     def _read(self, read: Callable[[Connection], Iterator[reading.Stored]]) -> list[Any]:
-        with self._read_connection() as connection:
+        with self.reader() as connection:
             return [stored.record for stored in read(connection)]
 
-    def _read_connection(self) -> AbstractContextManager[Connection]:
+    def reader(self) -> AbstractContextManager[Connection]:
+        """A transaction that reads one state of the database; for the services of this package."""
         return dialect.transaction(self._engine, write=False)
 
-    def _write(self) -> AbstractContextManager[Connection]:
+    def writer(self) -> AbstractContextManager[Connection]:
+        """A transaction that holds the writer's lock from its start; for the services of this package."""
         return dialect.transaction(self._engine, write=True)

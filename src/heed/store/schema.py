@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from heed.store.columns import ExactText, Floats, Integers, JsonText
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every schema version, oldest first."""
 
 metadata = MetaData()
@@ -96,6 +96,8 @@ guideline = Table(  # append-only: a changed guideline is a new version
     CheckConstraint("version >= 1", name="guideline_version"),
 )
 
+_RESERVED = text("reserved_for IS NOT NULL AND slots_open > 0")
+
 item = Table(
     "item",
     metadata,
@@ -110,10 +112,30 @@ item = Table(
     Column("slots_total", Integer, nullable=False),
     Column("slots_open", Integer, nullable=False),
     Column("created_at", DateTime, nullable=False),
+    Column("purpose", Text, nullable=False, server_default=text("'ordinary'")),
+    Column("audience", Text, nullable=False, server_default=text("'training'")),
+    Column("arm", Text, nullable=False, server_default=text("'random'")),
+    Column("gold", JsonText),
+    Column("origin_id", ForeignKey("item.id")),
+    Column("reserved_for", ForeignKey("labeler.id")),
+    CheckConstraint("purpose IN ('ordinary', 'gold', 'anchor', 'recheck', 'screening')", name="item_purpose"),
+    CheckConstraint("audience IN ('training', 'heldout')", name="item_audience"),
+    CheckConstraint("arm IN ('random', 'ensemble')", name="item_arm"),
     CheckConstraint("slots_open >= 0 AND slots_open <= slots_total", name="item_slots"),
     CheckConstraint("round >= 0", name="item_round"),
     Index("item_prompt", "prompt_id"),
-    Index("item_open", "priority", "id", sqlite_where=text("slots_open > 0"), postgresql_where=text("slots_open > 0")),
+    Index(  # how the next item is found: the lowest priority number first
+        "item_open",
+        "campaign",
+        "purpose",
+        "audience",
+        "priority",
+        "id",
+        sqlite_where=text("slots_open > 0"),
+        postgresql_where=text("slots_open > 0"),
+    ),
+    Index("item_reserved", "reserved_for", sqlite_where=_RESERVED, postgresql_where=_RESERVED),
+    Index("item_origin", "origin_id"),
 )
 
 item_candidate = Table(  # append-only: what was shown, in this order
@@ -127,6 +149,7 @@ item_candidate = Table(  # append-only: what was shown, in this order
 )
 
 _LIVE = text("state IN ('leased', 'submitted')")
+_LEASED = text("state = 'leased'")
 _FIRST = text("supersedes IS NULL")
 
 assignment = Table(
@@ -144,6 +167,8 @@ assignment = Table(
     Column("submitted_at", DateTime),
     Column("active_ms", Integer),
     Column("idle_ms", Integer),
+    Column("first_input_at", DateTime),
+    Column("device", Text),
     UniqueConstraint("item_id", "labeler_id", "attempt"),
     UniqueConstraint("id", "item_id"),
     CheckConstraint("state IN ('leased', 'submitted', 'skipped', 'expired', 'returned')", name="assignment_state"),
@@ -151,6 +176,7 @@ assignment = Table(
     CheckConstraint("state <> 'leased' OR lease_until IS NOT NULL", name="assignment_lease"),
     Index("assignment_live", "item_id", "labeler_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
     Index("assignment_labeler", "labeler_id"),
+    Index("assignment_due", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
 )
 
 response = Table(  # append-only: a change of mind is a new response that supersedes the old one
