@@ -132,7 +132,7 @@ def bootstrap_mean(
     if data.size == 0:
         return Estimate(value=float("nan"), low=float("nan"), high=float("nan"), n=0)
     sums, counts = _cluster_sums(data, clusters)
-    low, high = _percentiles(_ratio_draws(sums, counts, seed))
+    low, high = percentiles(_ratio_draws(sums, counts, seed))
     mean = float(data.mean())
     if unit_interval:
         unseen = 1.0 - 0.025 ** (1.0 / sums.size)
@@ -165,7 +165,7 @@ def _cluster_index(clusters: Clusters, n: int) -> npt.NDArray[np.intp]:
     return index
 
 
-def _resample_weights(num_clusters: int, seed: int) -> Array:
+def resample_weights(num_clusters: int, seed: int) -> Array:
     """(RESAMPLES, num_clusters): how often each cluster was drawn."""
     rng = np.random.default_rng(seed)
     drawn = rng.integers(num_clusters, size=(RESAMPLES, num_clusters), dtype=np.int64)
@@ -175,12 +175,13 @@ def _resample_weights(num_clusters: int, seed: int) -> Array:
 
 
 def _ratio_draws(sums: Array, counts: Array, seed: int) -> Array:
-    weights = _resample_weights(sums.size, seed)
+    weights = resample_weights(sums.size, seed)
     ratios: Array = (weights @ sums) / (weights @ counts)
     return ratios
 
 
-def _percentiles(draws: Array) -> tuple[float, float]:
+def percentiles(draws: Array) -> tuple[float, float]:
+    """The ends of the 95 % interval of draws."""
     low, high = np.percentile(draws, [2.5, 97.5])
     return float(low), float(high)
 
@@ -220,7 +221,7 @@ def length_controlled_win_rate(
     columns = (np.ones_like(won), won, gaps, gaps * gaps, gaps * won)
     moments = np.stack([np.bincount(index, weights=column) for column in columns])
     value = float(_intercept(moments.sum(axis=1)[:, None])[0])
-    low, high = _percentiles(_intercept(moments @ _resample_weights(moments.shape[1], seed).T))
+    low, high = percentiles(_intercept(moments @ resample_weights(moments.shape[1], seed).T))
     unseen = 1.0 - 0.025 ** (1.0 / moments.shape[1])
     low, high = min(low, value - unseen * abs(value)), max(high, value + unseen * abs(1.0 - value))
     return _win_rate(won, Estimate(value=value, low=low, high=high, n=won.size))
@@ -315,13 +316,28 @@ def krippendorff_alpha(ratings: npt.ArrayLike, level: Literal["nominal", "ordina
     counts = counts[counts.sum(axis=1) >= 2]
     if counts.size == 0:
         return float("nan")
-    per_item = counts.sum(axis=1)
-    observed = (counts.T / (per_item - 1)) @ counts - np.diag((counts / (per_item - 1)[:, None]).sum(axis=0))
-    totals = counts.sum(axis=0)
+    return alpha_of_coincidences(coincidences(counts).sum(axis=0), domain, level)
+
+
+def coincidences(counts: Array) -> Array:
+    """(items, V, V): how often each two values meet on an item, from (items, V) counts of values, all 2 or more.
+
+    Each pair of ratings counts 1 / (ratings of the item - 1), in both directions: Krippendorff's coincidences, which
+    add up over items.
+    """
+    spare = counts.sum(axis=1)[:, None, None] - 1.0
+    meeting = counts[:, :, None] * counts[:, None, :] - np.eye(counts.shape[1]) * counts[:, None, :]
+    result: Array = meeting / spare
+    return result
+
+
+def alpha_of_coincidences(observed: Array, domain: Array, level: Literal["nominal", "ordinal", "interval"]) -> float:
+    """Krippendorff's alpha of a (V, V) table of coincidences of the values in ``domain``; NaN where nothing varies."""
+    totals = observed.sum(axis=1)
     expected = (np.outer(totals, totals) - np.diag(totals)) / (totals.sum() - 1)
     distance = _distances(domain, totals, level)
     denominator = float((expected * distance).sum())
-    return float("nan") if denominator == 0 else 1.0 - float((observed * distance).sum()) / denominator
+    return float("nan") if denominator <= 0 else 1.0 - float((observed * distance).sum()) / denominator
 
 
 def _distances(domain: Array, totals: Array, level: str) -> Array:
