@@ -316,7 +316,7 @@ def krippendorff_alpha(ratings: npt.ArrayLike, level: Literal["nominal", "ordina
     counts = counts[counts.sum(axis=1) >= 2]
     if counts.size == 0:
         return float("nan")
-    return alpha_of_coincidences(coincidences(counts).sum(axis=0), domain, level)
+    return float(alphas(coincidences(counts).sum(axis=0)[None], domain, level)[0])
 
 
 def coincidences(counts: Array) -> Array:
@@ -331,23 +331,24 @@ def coincidences(counts: Array) -> Array:
     return result
 
 
-def alpha_of_coincidences(observed: Array, domain: Array, level: Literal["nominal", "ordinal", "interval"]) -> float:
-    """Krippendorff's alpha of a (V, V) table of coincidences of the values in ``domain``; NaN where nothing varies."""
-    totals = observed.sum(axis=1)
-    expected = (np.outer(totals, totals) - np.diag(totals)) / (totals.sum() - 1)
-    distance = _distances(domain, totals, level)
-    denominator = float((expected * distance).sum())
-    return float("nan") if denominator <= 0 else 1.0 - float((observed * distance).sum()) / denominator
-
-
-def _distances(domain: Array, totals: Array, level: str) -> Array:
+def alphas(observed: Array, domain: Array, level: Literal["nominal", "ordinal", "interval"]) -> Array:
+    """Krippendorff's alpha of (N, V, V) coincidences of the values in ``domain``; NaN where nothing varies."""
+    totals = observed.sum(axis=2)
+    n = totals.sum(axis=1)[:, None, None]
+    pairs = totals[:, :, None] * totals[:, None, :] - np.eye(domain.size) * totals[:, None, :]
+    expected = pairs / np.maximum(n - 1, 1e-12)
     if level == "nominal":
-        result: Array = 1.0 - np.eye(domain.size)
-    elif level == "interval":
-        result = (domain[:, None] - domain[None, :]) ** 2
+        distance = np.broadcast_to(1.0 - np.eye(domain.size), observed.shape)
     else:
-        centres = np.cumsum(totals) - totals / 2
-        result = (centres[:, None] - centres[None, :]) ** 2
+        centres = (
+            np.cumsum(totals, axis=1) - totals / 2 if level == "ordinal" else np.broadcast_to(domain, totals.shape)
+        )
+        distance = (centres[:, :, None] - centres[:, None, :]) ** 2
+    chance = (expected * distance).sum(axis=(1, 2))
+    ratio = np.divide(
+        (observed * distance).sum(axis=(1, 2)), chance, out=np.full(chance.shape, np.nan), where=chance > 0
+    )
+    result: Array = 1.0 - ratio
     return result
 
 
