@@ -196,6 +196,7 @@ response = Table(  # append-only: a change of mind is a new response that supers
     Index("response_first", "assignment_id", unique=True, sqlite_where=_FIRST, postgresql_where=_FIRST),
     Index("response_item", "item_id"),
     Index("response_said", "said_key"),
+    Index("response_created", "created_at"),
 )
 
 rank_tier = Table(  # append-only; equal tiers are ties, 0 is best

@@ -65,6 +65,7 @@ def _items() -> None:
         postgresql_where=sa.text("slots_open > 0"),
     )
     op.create_index("item_origin", "item", ["origin_id"])
+    op.create_index("response_created", "response", ["created_at"])
     op.create_index(
         "item_reserved",
         "item",
