@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from heed.errors import ConfigError
 from heed.feedback.overlap import plan_pool
-from heed.feedback.pairs import PairRule, RankedSet, count_pairs, counted, pairs_of
+from heed.feedback.pairs import PairRule, count_pairs, counted, pairs_of
 from heed.records import Completion, Prompt, Ranking
+from heed.store.studio.judged import Judged
 
 
-def ranked(response: int, item: int, labeler: str, *tiers: int, decides: bool = False) -> RankedSet:
-    return RankedSet(response_id=response, item_id=item, labeler=labeler, tiers=tiers, decides=decides)
+def ranked(response: int, item: int, labeler: str, *tiers: int, decides: bool = False) -> Judged:
+    return Judged(unit=item, response_id=response, item_id=item, labeler=labeler, tiers=tiers, decides=decides)
 
 
 def test_pairs_of_a_ranking_with_a_tie() -> None:

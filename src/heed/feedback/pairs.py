@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import Literal
 
 from heed.feedback.agreement import TieRule
+from heed.store.studio.judged import Judged
 
 Decided = Literal["all", "decided"]
 """``all``: everyone's ranking counts. ``decided``: where a lead has decided about an item, only that decision does."""
@@ -29,18 +30,6 @@ class PairRule:
     adjudicated: Decided = "decided"
     labelers: frozenset[str] | None = None
     """Only what these said; ``None`` is everyone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankedSet:
-    """One ranking as the pair rule sees it."""
-
-    response_id: int
-    item_id: int
-    labeler: str
-    tiers: tuple[int, ...]
-    decides: bool = False
-    """It is the decision of a lead about its item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +59,7 @@ class PairCounts:
     by_labeler: Mapping[str, float] = field(default_factory=dict)
 
 
-def counted(rankings: Iterable[RankedSet], rule: PairRule) -> list[RankedSet]:
+def counted(rankings: Iterable[Judged], rule: PairRule) -> list[Judged]:
     """The rankings that count under a rule."""
     chosen = [one for one in rankings if rule.labelers is None or one.labeler in rule.labelers or one.decides]
     if rule.adjudicated == "all":
@@ -82,7 +71,7 @@ def counted(rankings: Iterable[RankedSet], rule: PairRule) -> list[RankedSet]:
     return [one for one in chosen if newest.get(one.item_id, one.response_id) == one.response_id]
 
 
-def pairs_of(ranking: RankedSet, ties: TieRule) -> list[Pair]:
+def pairs_of(ranking: Judged, ties: TieRule) -> list[Pair]:
     """The pairs of one ranking, in the order of its answers."""
     pairs = []
     for i, j in combinations(range(len(ranking.tiers)), 2):
@@ -103,7 +92,7 @@ def pairs_of(ranking: RankedSet, ties: TieRule) -> list[Pair]:
     return pairs
 
 
-def count_pairs(rankings: Sequence[RankedSet], rule: PairRule) -> PairCounts:
+def count_pairs(rankings: Sequence[Judged], rule: PairRule) -> PairCounts:
     """How many pairs a rule makes, and whose they are."""
     by_labeler: Counter[str] = Counter()
     ties, items, num = 0, set(), 0

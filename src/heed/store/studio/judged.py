@@ -5,6 +5,7 @@ Records (:mod:`heed.records`) say what was preferred; these say also in which it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from heed.records import LabelerGroup, LabelerKind
@@ -27,6 +28,18 @@ class Judged:
     active_ms: int | None = None
     tiers: tuple[int, ...]
     """One for each answer of the unit, in the unit's order; 0 is best, equal tiers are ties."""
+    decides: bool = False
+    """It is a lead's decision about an item on which labelers differed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgements:
+    """Rankings, and what they are about."""
+
+    judged: tuple[Judged, ...]
+    """By response."""
+    answers: Mapping[int, tuple[int, ...]]
+    """By unit: its answers, as rows of the database, in the unit's order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
