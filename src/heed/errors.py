@@ -47,6 +47,14 @@ class EndpointError(HeedError, OSError):
     """A remote model endpoint did not answer as its protocol says."""
 
 
+class LeaseError(HeedError, RuntimeError):
+    """A task is not, or no longer, this labeler's to work on. The message says what became of it, and no more."""
+
+
+class AccessError(HeedError, PermissionError):
+    """Someone may not do this, now or at all."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A suggestion to end an error message with: ``" Did you mean 'kl_coef'?"``, or nothing if no name is near.
 

@@ -96,6 +96,7 @@ guideline = Table(  # append-only: a changed guideline is a new version
     CheckConstraint("version >= 1", name="guideline_version"),
 )
 
+_FREE = text("reserved_for IS NULL AND slots_open > 0")
 _RESERVED = text("reserved_for IS NOT NULL AND slots_open > 0")
 
 item = Table(
@@ -131,8 +132,8 @@ item = Table(
         "audience",
         "priority",
         "id",
-        sqlite_where=text("slots_open > 0"),
-        postgresql_where=text("slots_open > 0"),
+        sqlite_where=_FREE,
+        postgresql_where=_FREE,
     ),
     Index("item_reserved", "reserved_for", sqlite_where=_RESERVED, postgresql_where=_RESERVED),
     Index("item_origin", "origin_id"),
@@ -175,7 +176,8 @@ assignment = Table(
     CheckConstraint("(state = 'submitted') = (submitted_at IS NOT NULL)", name="assignment_submitted"),
     CheckConstraint("state <> 'leased' OR lease_until IS NOT NULL", name="assignment_lease"),
     Index("assignment_live", "item_id", "labeler_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
-    Index("assignment_labeler", "labeler_id"),
+    Index("assignment_labeler", "labeler_id", "id"),
+    Index("assignment_held", "labeler_id", sqlite_where=_LEASED, postgresql_where=_LEASED),
     Index("assignment_due", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
 )
 

@@ -102,6 +102,18 @@ skip = Table(
     ),
 )
 
+place = Table(  # how far a labeler has been through a queue: only a hint, so that finished items are not passed again
+    "place",
+    metadata,
+    Column("labeler_id", ForeignKey("labeler.id"), primary_key=True),
+    Column("campaign", ExactText, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("audience", Text, primary_key=True),
+    Column("priority", Float, nullable=False),
+    Column("item_id", Integer, nullable=False),
+    Column("set_at", DateTime, nullable=False),
+)
+
 response_part = Table(  # append-only: the records a response holds besides its first, such as grades beside a ranking
     "response_part",
     metadata,

@@ -25,6 +25,7 @@ def upgrade() -> None:
     _draft()
     _skip()
     _turn()
+    _place()
     _adjudication()
     _appeal()
     _feedback()
@@ -57,12 +58,21 @@ def _items() -> None:
         sqlite_where=sa.text("state = 'leased'"),
         postgresql_where=sa.text("state = 'leased'"),
     )
+    op.drop_index("assignment_labeler", table_name="assignment")
+    op.create_index("assignment_labeler", "assignment", ["labeler_id", "id"])
+    op.create_index(
+        "assignment_held",
+        "assignment",
+        ["labeler_id"],
+        sqlite_where=sa.text("state = 'leased'"),
+        postgresql_where=sa.text("state = 'leased'"),
+    )
     op.create_index(
         "item_open",
         "item",
         ["campaign", "purpose", "audience", "priority", "id"],
-        sqlite_where=sa.text("slots_open > 0"),
-        postgresql_where=sa.text("slots_open > 0"),
+        sqlite_where=sa.text("reserved_for IS NULL AND slots_open > 0"),
+        postgresql_where=sa.text("reserved_for IS NULL AND slots_open > 0"),
     )
     op.create_index("item_origin", "item", ["origin_id"])
     op.create_index("response_created", "response", ["created_at"])
@@ -84,6 +94,21 @@ def _attempt() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("attempt_who", "attempt", ["who", "at"])
+
+
+def _place() -> None:
+    op.create_table(
+        "place",
+        sa.Column("labeler_id", sa.Text, nullable=False),
+        sa.Column("campaign", sa.Text, nullable=False),
+        sa.Column("purpose", sa.Text, nullable=False),
+        sa.Column("audience", sa.Text, nullable=False),
+        sa.Column("priority", sa.Float, nullable=False),
+        sa.Column("item_id", sa.Integer, nullable=False),
+        sa.Column("set_at", sa.DateTime, nullable=False),
+        sa.ForeignKeyConstraint(["labeler_id"], ["labeler.id"]),
+        sa.PrimaryKeyConstraint("labeler_id", "campaign", "purpose", "audience"),
+    )
 
 
 def _event() -> None:
