@@ -52,9 +52,7 @@ def read_second_looks(connection: Connection, campaign: str | None = None) -> li
             select(t.item.c.id, t.item.c.origin_id).where(
                 t.item.c.purpose == "recheck", t.item.c.origin_id.is_not(None)
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     firsts: dict[tuple[int, str], Judged] = {}
     for chunk in chunks({origin for origin in origins.values() if origin is not None}):
@@ -71,7 +69,7 @@ def read_scores(connection: Connection, answers: Mapping[int, tuple[int, ...]]) 
     scores: dict[int, float] = {}
     for chunk in chunks({one for group in answers.values() for one in group}):
         statement = select(s.score.c.generation_id, func.avg(s.score.c.value)).where(s.score.c.generation_id.in_(chunk))
-        scores.update(connection.execute(statement.group_by(s.score.c.generation_id)).tuples().all())
+        scores.update(connection.execute(statement.group_by(s.score.c.generation_id)).all())
     return {
         unit: tuple(scores[one] for one in group)
         for unit, group in answers.items()

@@ -74,7 +74,7 @@ def read_progress(connection: Connection, now: datetime, past: dict[date, Mappin
     hours = _hours(connection, now)
     times = _times(connection)
     skips = _skips(connection)
-    people = dict(connection.execute(_holding(now)).tuples().all())
+    people = dict(connection.execute(_holding(now)).all())
     names = sorted(known.keys() | items.keys(), key=lambda name: (name not in known, name))
     return [
         Progress(
