@@ -18,7 +18,7 @@ from heed.records import Json
 
 
 @contextmanager
-def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
+def atomic_write(path: Path, mode: str = "wb", permissions: int = 0o644) -> Iterator[IO[bytes]]:
     """Open a temporary neighbour of ``path`` for writing; it takes ``path``'s place only if the block succeeds.
 
     Raises:
@@ -31,7 +31,7 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private; the final file is an ordinary one
+        os.chmod(temporary, permissions)  # mkstemp makes it private; the final file is an ordinary one, unless asked
         os.replace(temporary, path)
         _sync_directory(path.parent)
     except BaseException as error:

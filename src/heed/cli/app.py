@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from heed import __version__
-from heed.cli import doctor, exchange, loop, measure, talk
+from heed.cli import backup, doctor, exchange, loop, measure, talk
 from heed.errors import HeedError
 
 app = typer.Typer(
@@ -31,6 +31,8 @@ app.command(rich_help_panel="The loop")(loop.run)
 app.command(rich_help_panel="The loop")(loop.train)
 app.command("import", rich_help_panel="Data")(exchange.import_)
 app.command(rich_help_panel="Data")(exchange.export)
+app.command(rich_help_panel="Data")(backup.backup)
+app.command(rich_help_panel="Data")(backup.restore)
 app.command(rich_help_panel="Models")(talk.sample)
 app.command(rich_help_panel="Models")(talk.chat)
 app.command(rich_help_panel="Figures")(measure.evaluate)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Integer, Table, bindparam, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
@@ -73,6 +73,32 @@ def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]])
         connection.execute(module.insert(table).on_conflict_do_nothing(), rows)
 
 
+def upsert(connection: Connection, table: Table, row: dict[str, Any], *, newer: str | None = None) -> None:
+    """Insert a row, or let it replace the one with its primary key; only if its ``newer`` column is higher, if named.
+
+    One row, one statement: two workers who do this at once leave the row of one of them, never an error.
+    """
+    module = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = module.insert(table)
+    keys = [column.name for column in table.primary_key]
+    values = {name: statement.excluded[name] for name in row if name not in keys}
+    where = None if newer is None else statement.excluded[newer] > table.c[newer]
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values, where=where), row)
+
+
+def first_free(connection: Connection, table: Table, condition: ColumnElement[bool], ids: list[int]) -> int | None:
+    """The first of the rows that meets the condition and that nobody else is changing; it is ours until the end.
+
+    On SQLite a writer is alone, so that the first row given will do.
+    """
+    if connection.dialect.name == "sqlite":
+        return ids[0] if ids else None
+    order = func.array_position(bindparam("order", ids, type_=postgresql.ARRAY(Integer)), table.c.id)
+    statement = select(table.c.id).where(table.c.id.in_(ids), condition).order_by(order).limit(1)
+    found: int | None = connection.execute(statement.with_for_update(skip_locked=True, key_share=True)).scalar()
+    return found
+
+
 def reserve_ids(connection: Connection, table: Table, n: int) -> list[int]:
     """``n`` new ids, ascending, for rows about to be inserted in this transaction."""
     if connection.dialect.name == "sqlite":  # whose writers are alone
@@ -109,6 +135,48 @@ def make_append_only(connection: Connection, table: str) -> None:
         )
 
 
+@contextmanager
+def changeable(connection: Connection, table: str) -> Iterator[None]:
+    """Let an append-only table change within this transaction: for a restore, and for removing a person's words."""
+    if connection.dialect.name == "sqlite":
+        for action in ("update", "delete"):
+            connection.exec_driver_sql(f"DROP TRIGGER {table}_no_{action}")
+        yield
+        make_append_only(connection, table)
+        return
+    connection.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only_rows")
+    yield
+    connection.exec_driver_sql(f"ALTER TABLE {table} ENABLE TRIGGER {table}_append_only_rows")
+
+
+def hold_still(connection: Connection) -> None:
+    """Let a reading transaction see one state of the database to its end. Must come before its first query."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def forget_deleted(connection: Connection) -> None:
+    """Overwrite what this transaction deletes or replaces, where the database would leave it in the file."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
+
+def scrub(engine: Engine) -> None:
+    """Empty the log and the dead rows of texts that were deleted."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        statement = "PRAGMA wal_checkpoint(TRUNCATE)" if connection.dialect.name == "sqlite" else "VACUUM"
+        connection.exec_driver_sql(statement)
+
+
+def settle_sequences(connection: Connection, tables: Sequence[Table]) -> None:
+    """Let new ids begin after those that were inserted with their own."""
+    if connection.dialect.name == "postgresql":
+        for table in tables:
+            connection.exec_driver_sql(
+                f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), max(id)) FROM {table.name}"
+            )
+
+
 def keep_tiers_dense(connection: Connection) -> None:
     """Refuse a tier that would leave a gap: rows of ``rank_tier`` come in the order of their tiers, 0, 1, ..."""
     gap = "NEW.tier > COALESCE((SELECT MAX(tier) + 1 FROM rank_tier WHERE response_id = NEW.response_id), 0)"
@@ -142,9 +210,11 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("heed_write")
     if connection.dialect.name == "sqlite":
-        write = connection.get_execution_options().get("heed_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    elif write is False:  # several statements see one state, as they do on SQLite
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
 def _explained(error: StatementError, engine: Engine) -> Exception:
