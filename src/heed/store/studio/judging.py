@@ -141,6 +141,19 @@ def _shared_prompts(campaign: str | None) -> Select[Any]:
 def _heads(campaign: str | None, purposes: list[str] | None) -> Select[Any]:
     newer = t.response.alias("newer")
     place = cast(t.item_candidate.c.generation_id, Text) + literal(":") + cast(t.rank_tier.c.tier, Text)
+    places = (
+        select(func.aggregate_strings(place, ","))
+        .select_from(t.rank_tier)
+        .join(
+            t.item_candidate,
+            (t.item_candidate.c.item_id == t.rank_tier.c.item_id)
+            & (t.item_candidate.c.ordinal == t.rank_tier.c.ordinal),
+        )
+        .where(t.rank_tier.c.response_id == t.response.c.id)
+        .correlate(t.response)
+        .scalar_subquery()
+    )
+    first = t.rank_tier.alias("first_place")
     statement = (
         select(
             t.response.c.id,
@@ -151,33 +164,18 @@ def _heads(campaign: str | None, purposes: list[str] | None) -> Select[Any]:
             t.labeler.c.kind,
             t.prompt.c.category,
             t.guideline.c.version,
-            func.aggregate_strings(place, ",").label("places"),
+            places.label("places"),
         )
-        .select_from(t.rank_tier)
-        .join(t.response, t.response.c.id == t.rank_tier.c.response_id)
+        .select_from(t.response)
+        .join(first, (first.c.response_id == t.response.c.id) & (first.c.ordinal == 0))
         .join(t.assignment, t.assignment.c.id == t.response.c.assignment_id)
         .join(t.labeler, t.labeler.c.id == t.assignment.c.labeler_id)
         .join(t.item, t.item.c.id == t.response.c.item_id)
         .join(t.prompt, t.prompt.c.id == t.item.c.prompt_id)
-        .join(
-            t.item_candidate,
-            (t.item_candidate.c.item_id == t.rank_tier.c.item_id)
-            & (t.item_candidate.c.ordinal == t.rank_tier.c.ordinal),
-        )
         .outerjoin(t.guideline, t.guideline.c.id == t.item.c.guideline_id)
         .where(
             t.labeler.c.withdrawn_at.is_(None),
             ~select(newer.c.id).where(newer.c.supersedes == t.response.c.id).exists(),
-        )
-        .group_by(
-            t.response.c.id,
-            t.response.c.item_id,
-            t.assignment.c.labeler_id,
-            t.assignment.c.active_ms,
-            t.labeler.c.labeler_group,
-            t.labeler.c.kind,
-            t.prompt.c.category,
-            t.guideline.c.version,
         )
         .order_by(t.response.c.id)
     )
