@@ -110,6 +110,8 @@ export class TaskState {
   get missing() {
     const missing = [];
     for (const question of this.ofItem) missing.push(...this.#missingOf(question));
+    const silent = !this.ranking && !this.ofCandidate.length && !Object.keys(this.payload.item).length;
+    if (silent && !missing.length) missing.push("at least one answer");
     for (const letter of this.letters) {
       if (!this.ofCandidate.length) break;
       const open = this.ofCandidate.filter(

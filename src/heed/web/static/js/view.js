@@ -17,7 +17,7 @@ export class TaskView {
   #stage = h("div.stage", {});
   #watcher = null;
 
-  /** `changed()` is told of every change; `submit()` hands the task in. */
+  /** `changed()` is told of every change, `changed(false)` of what was only looked at; `submit()` hands the task in. */
   constructor(task, state, { changed, submit }) {
     this.task = task;
     this.state = state;
@@ -92,7 +92,7 @@ export class TaskView {
 
   go(step) {
     this.show(step);
-    this.changed();
+    this.changed(false);
     this.focus();
     scrollTo({ top: 0 });
   }
@@ -104,6 +104,7 @@ export class TaskView {
       if (problem) return announce(problem);
       const next = this.state.letters.find((letter) => !this.state.done.has(letter)) ?? "rest";
       this.go(next);
+      this.changed();
       return announce(next === "rest" ? "All graded. Now the ranking." : `Now answer ${next}`);
     }
     if (this.ranker?.isConnected && this.ranker.confirm()) return null;
@@ -169,7 +170,7 @@ export class TaskView {
   #take({ detail: { name, value } }) {
     if (this.state.ofItem.some((question) => question.name === name)) this.state.item[name] = value;
     this.refresh();
-    this.changed();
+    this.changed(name !== "seen");
   }
 
   #prompt(folded = false) {
@@ -197,8 +198,10 @@ export class TaskView {
       this.ranker = document.createElement("heed-ranker");
       Object.assign(this.ranker, { answers: task.answers, ranking: state.ranking, seen: state.seen });
       if (this.grading) this.ranker.remarks = (letter) => this.grading.remarks(letter);
-      const offer = h("button.small", { type: "button", onclick: () => this.sort() }, "Sort by questions ", h("kbd", { "aria-hidden": "true" }, "Q"));
-      return [this.#prompt(true), ...(state.letters.length >= MANY ? [h("div.row.offer", {}, h("span.muted", {}, "Many answers: the page can ask you about two at a time."), offer)] : []), this.ranker, ...questions];
+      const many = state.letters.length >= MANY;
+      const offer = h(`button.small${many ? "" : ".quiet"}`, { type: "button", onclick: () => this.sort() }, "Sort by questions ", h("kbd", { "aria-hidden": "true" }, "Q"));
+      this.ranker.offer = state.letters.length > 2 ? [offer, many ? h("span.muted.small", {}, "Many answers: the page can ask about two at a time.") : null] : [];
+      return [this.#prompt(true), this.ranker, ...questions];
     }
     if (task.task === "edit" || !task.answers.length) {
       return [this.#prompt(), h("section.questions.stack", { "aria-label": "Your part" }, questions)];
@@ -207,7 +210,7 @@ export class TaskView {
     this.#watcher = watchSeen(cards, (letter) => {
       if (state.seen.has(letter)) return;
       state.seen.add(letter);
-      this.changed();
+      this.changed(false);
     });
     return [this.#prompt(true), h("div.columns", { "data-count": cards.length }, cards), h("section.questions.stack", { "aria-label": "Your part" }, questions)];
   }

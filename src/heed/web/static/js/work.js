@@ -53,14 +53,15 @@ class Work {
   show(task, message = "") {
     this.view?.close();
     this.drafts.pause();
-    this.task = task;
+    this.task = null;
     this.error(message);
     this.stage.classList.remove("waiting");
     const keep = () => ({ payload: this.state.draft, time: this.clock.read() });
     const { payload, time } = this.drafts.open(task, keep);
+    this.task = task;
     this.state = new TaskState({ ...task, draft: payload });
     this.clock.reset(time ?? {});
-    const changed = () => this.#changed();
+    const changed = (said) => this.#changed(said);
     this.view = new TaskView(task, this.state, { changed, submit: () => this.submit() });
     this.stage.replaceChildren(this.view.element);
     this.root.dataset.token = task.token;
@@ -160,8 +161,9 @@ class Work {
     if (message) announce(message);
   }
 
-  #changed() {
-    this.drafts.touch();
+  /** Something was said, or (false) only looked at. */
+  #changed(said = true) {
+    if (said) this.drafts.touch();
     this.#marks();
   }
 

@@ -48,6 +48,7 @@ export class Editor extends HTMLElement {
         this.details,
       ].filter(Boolean),
     );
+    this.toggleAttribute("large", this.preview !== false);
     this.#tally();
     this.#draw();
   }

@@ -1,5 +1,5 @@
 // Ranking by slots: answers side by side in full, a strip of places below, digits, dragging, and keys for all of it.
-// .answers, .ranking (the model), .seen (a set of letters), .remarks(letter) (own grades, or nothing).
+// .answers, .ranking (the model), .seen (a set of letters), .remarks(letter) (own grades, or nothing), .offer (more tools).
 
 import { announce, h } from "../html.js";
 import { ordinal } from "../ranking.js";
@@ -19,7 +19,10 @@ export class Ranker extends HTMLElement {
     this.strip = h("div.strip", { role: "group", "aria-label": "Places" });
     this.proposal = h("div.notice.proposal", { hidden: true });
     const jumps = h("div.jumps", { role: "group", "aria-label": "Answers" }, this.letters.map((letter) => h("button.small", { type: "button", "data-jump": letter, onclick: () => this.focusAnswer(letter) }, letter)));
-    this.replaceChildren(this.proposal, jumps, h("div.columns", { "data-count": this.letters.length }, [...this.cards.values()]), this.strip);
+    const tool = (words, key, run, attributes = {}) => h("button.quiet.small", { type: "button", onclick: run, ...attributes }, words, " ", h("kbd", { "aria-hidden": "true" }, key));
+    this.differences = tool("Differences", this.letters.length > 3 ? "⇧D" : "D", () => this.toggleDifferences(), { "aria-pressed": "false" });
+    this.tools = h("div.row.tools", {}, this.differences, tool("Undo", "Z", () => this.undo()), tool("Redo", "Y", () => this.undo(true)), this.offer ?? []);
+    this.replaceChildren(this.proposal, this.tools, jumps, h("div.columns", { "data-count": this.letters.length }, [...this.cards.values()]), this.strip);
     this.watcher = watchSeen([...this.cards.values()], (letter) => this.#look(letter));
     this.draw();
   }
@@ -81,6 +84,7 @@ export class Ranker extends HTMLElement {
 
   toggleDifferences() {
     this.#differing = !this.#differing;
+    this.differences.setAttribute("aria-pressed", String(this.#differing));
     this.draw();
     announce(this.#differing ? `What answer ${this.current} does not have is marked in the others` : "Texts as they are");
   }
@@ -187,8 +191,8 @@ export class Ranker extends HTMLElement {
       "section.answer-card",
       { role: "group", tabindex: -1, "data-letter": letter, onpointerdown: (event) => this.#touch(letter, event) },
       h("header", {}, grip, place, remarks),
+      h("fieldset.field.options.slots", {}, h("legend.sr-only", {}, `Place of answer ${letter}`), h("div.option-row", {}, buttons)),
       h("div.answer-body", {}, text),
-      h("footer", {}, h("fieldset.options.slots", {}, h("legend.sr-only", {}, `Place of answer ${letter}`), h("div.option-row", {}, buttons))),
     );
     Object.assign(card, { slots, place, remarks, text, shown: null });
     this.#drags(grip, letter);
