@@ -79,13 +79,18 @@ class Meetings:
         return mask
 
 
+def group_of(one: Judged) -> str:
+    """The group that a labeler's agreement is reported for: training, heldout, or what kind of machine it is."""
+    return one.group if one.kind == "human" else one.kind
+
+
 def meetings(judged: Iterable[Judged]) -> Meetings:
     """All comparisons of two labelers with each other. Someone's first judgement of a set of answers counts."""
     units: dict[int, dict[str, Judged]] = defaultdict(dict)
     for one in judged:
         units[one.unit].setdefault(one.labeler, one)
     shared = {unit: tuple(by.values()) for unit, by in units.items() if len(by) > 1}
-    people = sorted({(one.labeler, one.group) for group in shared.values() for one in group})
+    people = sorted({(one.labeler, group_of(one)) for group in shared.values() for one in group})
     number = {labeler: index for index, (labeler, _) in enumerate(people)}
     categories = sorted({group[0].category for group in shared.values()})
     rank = {category: index for index, category in enumerate(categories)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -13,7 +13,7 @@ from heed.errors import DataError
 from heed.records import LabelerGroup
 from heed.store import schema as t
 from heed.store.database import Store
-from heed.store.rows import insert_rows
+from heed.store.rows import chunks, insert_rows
 from heed.store.studio import tables as s
 from heed.store.studio.items import (
     CAUSES,
@@ -199,11 +199,12 @@ class Review:
                     raise DataError(f"response {response_id} is not about item {item_id}")
             return insert_rows(connection, s.adjudication, [values])[0]
 
-    def open_place(self, item_id: int, labeler: str, token: str, opened_at: datetime, lease_seconds: int = 600) -> None:
+    def open_place(self, item_id: int, labeler: str, token: str, opened_at: datetime, *, order_seed: int = 0) -> None:
         """Give a lead one more place at an item, leased to them, so that their decision is an answer like any other.
 
         Args:
             opened_at: when they began to look at it.
+            order_seed: of the order in which they were shown its answers.
 
         Raises:
             DataError: the item is not there, or they hold or answered it already.
@@ -225,9 +226,9 @@ class Review:
                 "attempt": max((row.attempt for row in attempts), default=0) + 1,
                 "state": "leased",
                 "lease_token": token,
-                "lease_until": now + timedelta(seconds=lease_seconds),
+                "lease_until": now + timedelta(minutes=10),
                 "served_at": max(min(opened_at, now), now - timedelta(days=1)),
-                "order_seed": 0,
+                "order_seed": order_seed,
                 "device": "lead",
             }
             insert_rows(connection, t.assignment, [values])
@@ -249,6 +250,16 @@ class Review:
                 GuidelineUse(version=row.version, items=int(row.items), answered=int(row.answered))
                 for row in connection.execute(statement)
             ]
+
+    def texts(self, answers: Iterable[int]) -> dict[int, tuple[str, str]]:
+        """(text, policy) of answers, by their row."""
+        found: dict[int, tuple[str, str]] = {}
+        with self._store.reader() as connection:
+            for chunk in chunks(answers):
+                columns = (t.generation.c.id, t.generation.c.text, t.generation.c.policy)
+                for row in connection.execute(select(*columns).where(t.generation.c.id.in_(chunk))):
+                    found[row.id] = (row.text, row.policy)
+        return found
 
     def contents(self, items: list[int]) -> dict[int, Drawn]:
         """Prompts and answers of items, by item, so that they can be asked again."""
