@@ -68,11 +68,10 @@ def one_coin(votes: Iterable[Vote], rounds: int = 200, tolerance: float = 1e-7) 
     said = np.array([1.0 if vote.first else -1.0 for group in shared for vote in group])
     chance = np.full(len(names), PRIOR[0] / sum(PRIOR))
     given = np.bincount(who, minlength=len(names)).astype(np.float64)
-    right = np.zeros_like(given)
     for _ in range(rounds):
         truth = expit(np.bincount(pair, weights=said * logit(chance)[who]))  # chance that the first is better
         matched = np.where(said > 0, truth[pair], 1 - truth[pair])
-        right = np.bincount(who, weights=matched, minlength=len(names))
+        right = np.bincount(who, weights=matched, minlength=len(names)).astype(np.float64)
         updated = (right + PRIOR[0] - 1) / (given + sum(PRIOR) - 2)
         updated = np.clip(updated, 1e-3, 1 - 1e-3)
         done = float(np.abs(updated - chance).max()) < tolerance

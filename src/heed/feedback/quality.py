@@ -210,9 +210,14 @@ def too_fast(task: str, active_ms: int, limits: Bounds | None = None) -> bool:
 
 
 def shown_patterns(own: Iterable[Said]) -> dict[int, list[tuple[int, ...]]]:
-    """The rankings as seen on the screen, by how many ways there are to lay out so many ties on so many places."""
+    """The rankings as seen on the screen, by how many ways there are to lay out so many ties on so many places.
+
+    Second looks are left out: they come in another order than the first, which is not any order.
+    """
     found: dict[int, list[tuple[int, ...]]] = defaultdict(list)
     for one in own:
+        if one.purpose == "recheck":
+            continue
         shown = one.shown_tiers
         possible = factorial(len(shown)) // prod(factorial(shown.count(tier)) for tier in set(shown))
         if possible > 1:

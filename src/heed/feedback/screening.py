@@ -115,15 +115,21 @@ def coverage(declared: Mapping[str, Sequence[str]], topics: Sequence[str]) -> di
 
 
 def _agreed(said: Sequence[Said], what: Literal["ranking", "values"], tasks: Sequence[str], nothing: str) -> Figure:
-    found = [match for one in said if one.task in tasks and (match := against_gold(one, what=what))]
+    asked = [one for one in said if one.task in tasks and not _training(one)]
+    found = [match for one in asked if (match := against_gold(one, what=what))]
     return share_figure([(match.item_id, match.points) for match in found], nothing)
+
+
+def _training(one: Said) -> bool:
+    """Whether the known answer was shown; then it says nothing of what somebody can do alone."""
+    return one.gold is not None and one.gold.part == "training"
 
 
 def _habit(said: Sequence[Said]) -> float | None:
     flags = [
         value
         for one in said
-        if one.task == "sensitive" and one.gold is not None
+        if one.task == "sensitive" and one.gold is not None and not _training(one)
         for place, value in one.gold.values.items()
         if place in one.values
     ]

@@ -29,16 +29,20 @@ class Gold:
     """Answers to questions; a flag is 0 or 1."""
     reason: str = ""
     """Why, in words for the labeler."""
+    part: str = ""
+    """``"training"`` where the labeler is shown it at once; else empty."""
 
     def as_json(self) -> dict[str, Any]:
         """As an item holds it."""
         item = {question: value for (question, ordinal), value in self.values.items() if ordinal is None}
         places = [ordinal for _, ordinal in self.values if ordinal is not None]
-        candidates: list[dict[str, Any]] = [{} for _ in range(max(places, default=-1) + 1)]
+        size = max(*places, len(self.tiers) - 1) + 1 if places else 0
+        candidates: list[dict[str, Any]] = [{} for _ in range(size)]
         for (question, ordinal), value in self.values.items():
             if ordinal is not None:
                 candidates[ordinal][question] = value
-        return {"tiers": list(self.tiers), "item": item, "candidates": candidates, "reason": self.reason}
+        known: dict[str, Any] = {"tiers": list(self.tiers), "item": item, "candidates": candidates}
+        return {**known, "reason": self.reason, **({"part": self.part} if self.part else {})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +84,9 @@ def gold_of(stored: Mapping[str, Any] | None, where: str = "gold") -> Gold | Non
     """
     if not stored:
         return None
-    unknown = stored.keys() - {"tiers", "item", "candidates", "reason"}
+    unknown = stored.keys() - {"tiers", "item", "candidates", "reason", "part"}
     if unknown:
-        raise DataError(f"{where}: unknown part {min(unknown)!r}; expected tiers, item, candidates, reason")
+        raise DataError(f"{where}: unknown part {min(unknown)!r}; expected tiers, item, candidates, reason, part")
     values: dict[Place, float | str] = {}
     for question, value in (stored.get("item") or {}).items():
         values[question, None] = _plain(value)
@@ -90,7 +94,8 @@ def gold_of(stored: Mapping[str, Any] | None, where: str = "gold") -> Gold | Non
         for question, value in answers.items():
             values[question, ordinal] = _plain(value)
     tiers = tuple(int(tier) for tier in stored.get("tiers") or ())
-    return Gold(tiers=tiers, values=values, reason=str(stored.get("reason") or ""))
+    reason, part = str(stored.get("reason") or ""), str(stored.get("part") or "")
+    return Gold(tiers=tiers, values=values, reason=reason, part=part)
 
 
 def _plain(value: object) -> float | str:
