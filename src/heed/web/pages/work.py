@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from heed.errors import DataError, LeaseError
+from heed.errors import DataError
 from heed.forms import LETTERS, Form
 from heed.records import Completion, Prompt
 from heed.web.render import safe_html
@@ -82,21 +82,17 @@ def save_draft(visit: Visit) -> Response:
 
 def submit(visit: Visit) -> Response:
     """Hand an answer in. The same key again changes nothing and gets the same receipt."""
-    token, said = _token(visit), visit.json
-    try:
-        lease: Lease | None = visit.studio.queue.lease(visit.me.id, token)
-    except LeaseError:  # ended: whether it may still be handed in is for submit() to say
-        lease = None
+    said = visit.json
     receipt = visit.studio.queue.submit(
         visit.me.id,
-        token,
+        _token(visit),
         _text(said, "key"),
         _payload(said),
         active_ms=_milliseconds(said, "active_ms"),
         idle_ms=_milliseconds(said, "idle_ms"),
         first_input_at=_moment(said.get("first_input_at")),
     )
-    gold = shown_gold(receipt.gold, lease.order) if receipt.gold is not None and lease is not None else None
+    gold = None if receipt.gold is None else dict(receipt.gold)
     return visit.answer({"response": str(receipt.response_id), "replayed": receipt.replayed, "gold": gold})
 
 
@@ -132,7 +128,7 @@ def revise(visit: Visit) -> Response:
 
 def preview(visit: Visit) -> Response:
     """What Markdown will look like to whoever reads it."""
-    return visit.answer({"html": str(safe_html(_text(visit.json, "text", empty=True)))})
+    return visit.answer({"html": _rich(visit, _text(visit.json, "text", empty=True))})
 
 
 def guideline(visit: Visit) -> Response:
@@ -151,7 +147,7 @@ def guideline_text(visit: Visit) -> Response:
     found = next((one for one in visit.studio.campaigns.guidelines() if one.version == number), None)
     if found is None:
         raise NotFound()
-    return visit.answer({"version": found.version, "html": str(safe_html(found.markdown))})
+    return visit.answer({"version": found.version, "html": _rich(visit, found.markdown)})
 
 
 def history(visit: Visit) -> Response:
@@ -174,14 +170,14 @@ def response_task(visit: Visit) -> Response:
     settings = visit.studio.campaigns.get(entry.campaign).settings
     return visit.answer(
         {
-            **_asked(entry.form, entry.prompt, entry.shown, settings),
+            **_asked(visit, entry.form, entry.prompt, entry.shown, settings),
             "token": "",
             "response": str(entry.response_id),
             "campaign": entry.campaign,
             "draft": dict(entry.payload),
             "revision": 0,
             "lease_until": None,
-            "guideline": None,
+            "guideline": entry.guideline_version,
             "revisable": entry.revisable,
         }
     )
@@ -191,7 +187,7 @@ def task_json(visit: Visit, lease: Lease) -> dict[str, Any]:
     """A lease as the browser gets it."""
     settings = visit.studio.campaigns.get(lease.campaign).settings
     return {
-        **_asked(lease.form, lease.prompt, lease.shown, settings),
+        **_asked(visit, lease.form, lease.prompt, lease.shown, settings),
         "token": lease.token,
         "campaign": lease.campaign,
         "draft": dict(lease.draft) if lease.draft is not None else None,
@@ -201,23 +197,9 @@ def task_json(visit: Visit, lease: Lease) -> dict[str, Any]:
     }
 
 
-def shown_gold(gold: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:
-    """A known answer in the letters in which the answers were shown; ``order[i]`` is the canonical place of letter i.
-
-    >>> shown_gold({"tiers": [0, 1, 1], "reason": "first"}, (2, 0, 1))["tiers"]
-    {'A': 1, 'B': 0, 'C': 1}
-    """
-    tiers = gold.get("tiers") or ()
-    candidates = gold.get("candidates") or ()
-    return {
-        "tiers": {LETTERS[at]: tiers[place] for at, place in enumerate(order) if place < len(tiers)},
-        "item": dict(gold.get("item") or {}),
-        "candidates": {LETTERS[at]: dict(candidates[p] or {}) for at, p in enumerate(order) if p < len(candidates)},
-        "reason": str(gold.get("reason") or ""),
-    }
-
-
-def _asked(form: Form, prompt: Prompt, shown: Sequence[Completion], settings: CampaignSettings) -> dict[str, Any]:
+def _asked(
+    visit: Visit, form: Form, prompt: Prompt, shown: Sequence[Completion], settings: CampaignSettings
+) -> dict[str, Any]:
     brief = prompt.split == "brief"
     return {
         "title": form.title,
@@ -226,19 +208,24 @@ def _asked(form: Form, prompt: Prompt, shown: Sequence[Completion], settings: Ca
         "form": {"questions": [question.model_dump() for question in form.questions]},
         "brief": brief,
         "prompt": [
-            {"role": message.role, "text": message.content, "html": str(safe_html(message.content))}
+            {"role": message.role, "text": message.content, "html": _rich(visit, message.content)}
             for message in prompt.messages
         ],
         "answers": [
-            {"letter": letter, "text": completion.text, "html": str(safe_html(completion.text))}
+            {"letter": letter, "text": completion.text, "html": _rich(visit, completion.text)}
             for letter, completion in zip(LETTERS, shown, strict=False)
         ],
         "settings": {
             "undo_seconds": settings.undo_seconds,
             "note": settings.note,
             "feedback": settings.feedback,
+            "lease_seconds": settings.lease_seconds,
         },
     }
+
+
+def _rich(visit: Visit, text: str) -> str:
+    return str(safe_html(text, visit.studio.settings.prefix))
 
 
 def _own_entry(visit: Visit) -> Done:
@@ -295,19 +282,19 @@ def _iso(moment: datetime) -> str:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/work", work, "labeler"),
-    Route("GET", "/work/history", history, "signed_in"),
-    Route("GET", "/work/history/{id}", history_entry, "signed_in", object="response"),
-    Route("GET", "/guideline", guideline, "signed_in"),
-    Route("GET", "/api/guideline/{version}", guideline_text, "signed_in"),
-    Route("POST", "/api/preview", preview, "signed_in", body="json"),
-    Route("GET", "/api/tasks", held, "labeler"),
-    Route("POST", "/api/next", next_task, "labeler", body="json"),
-    Route("PUT", "/api/task/{token}/draft", save_draft, "labeler", body="json", object="task"),
-    Route("POST", "/api/task/{token}/submit", submit, "labeler", body="json", object="task"),
-    Route("POST", "/api/task/{token}/skip", skip, "labeler", body="json", object="task"),
-    Route("POST", "/api/task/{token}/beat", beat, "labeler", body="json", object="task"),
-    Route("POST", "/api/task/{token}/return", give_back, "labeler", body="json", object="task"),
-    Route("GET", "/api/response/{id}", response_task, "signed_in", object="response"),
-    Route("POST", "/api/response/{id}/revise", revise, "labeler", body="json", object="response"),
+    Route(method="GET", path="/work", endpoint=work, who="labeler"),
+    Route(method="GET", path="/work/history", endpoint=history, who="signed_in"),
+    Route(method="GET", path="/work/history/{id}", endpoint=history_entry, who="signed_in"),
+    Route(method="GET", path="/guideline", endpoint=guideline, who="signed_in"),
+    Route(method="GET", path="/api/guideline/{version}", endpoint=guideline_text, who="signed_in"),
+    Route(method="POST", path="/api/preview", endpoint=preview, who="signed_in", body="json"),
+    Route(method="GET", path="/api/tasks", endpoint=held, who="labeler"),
+    Route(method="POST", path="/api/next", endpoint=next_task, who="labeler", body="json"),
+    Route(method="PUT", path="/api/task/{token}/draft", endpoint=save_draft, who="labeler", body="json"),
+    Route(method="POST", path="/api/task/{token}/submit", endpoint=submit, who="labeler", body="json"),
+    Route(method="POST", path="/api/task/{token}/skip", endpoint=skip, who="labeler", body="json"),
+    Route(method="POST", path="/api/task/{token}/beat", endpoint=beat, who="labeler", body="json"),
+    Route(method="POST", path="/api/task/{token}/return", endpoint=give_back, who="labeler", body="json"),
+    Route(method="GET", path="/api/response/{id}", endpoint=response_task, who="signed_in"),
+    Route(method="POST", path="/api/response/{id}/revise", endpoint=revise, who="labeler", body="json"),
 )

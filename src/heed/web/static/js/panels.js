@@ -122,7 +122,7 @@ export function showExpected(dialog, { task, payload, gold }) {
   if (Object.keys(gold.tiers).length) add("Order", spokenTiers(gold.tiers), spokenTiers(payload.tiers ?? {}) || "as chosen below");
   for (const [name, wanted] of Object.entries(gold.item)) add(labels[name] ?? name, value(wanted), value(payload.item?.[name]));
   for (const [letter, wanted] of Object.entries(gold.candidates)) {
-    for (const [name, one] of Object.entries(wanted)) add(`${letter}: ${labels[name] ?? name}`, value(one), value(payload.candidates?.[letter]?.[name]));
+    for (const [name, one] of Object.entries(wanted ?? {})) add(`${letter}: ${labels[name] ?? name}`, value(one), value(payload.candidates?.[letter]?.[name]));
   }
   dialog.querySelector(".expected").replaceChildren(
     gold.reason ? h("p.notice", {}, gold.reason) : "",

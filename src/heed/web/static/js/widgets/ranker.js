@@ -151,7 +151,7 @@ export class Ranker extends HTMLElement {
       const slot = at + 1;
       const name = slot === 1 ? "1st, best" : ordinal(slot);
       const here = letters.filter((letter) => ranking.slots[letter] === slot);
-      return h("div.slot", { "data-slot": slot, role: "group", "aria-label": `${name}: ${here.join(", ") || "empty"}` }, h("span.slot-name", {}, slot === 1 ? "1st · best" : ordinal(slot)), here.map((letter) => this.#chip(letter)));
+      return h("div.slot", { "data-slot": slot, role: "group", "aria-label": `${name}: ${here.join(", ") || "empty"}` }, h("span.slot-name", {}, ordinal(slot), slot === 1 ? h("span.wide-only", {}, " · best") : null), here.map((letter) => this.#chip(letter)));
     });
     const rest = ranking.missing;
     const tray = h("div.slot.tray", { "data-slot": 0, role: "group", "aria-label": `Not placed: ${rest.join(", ") || "none"}` }, h("span.slot-name", {}, rest.length ? "Not placed" : "All placed"), rest.map((letter) => this.#chip(letter)));
