@@ -19,6 +19,7 @@ from heed.store.lineage import Dependents, Lineage, ModelCard
 from heed.store.lines import Record
 from heed.store.migrate import ensure_schema
 from heed.store.reading import AnswerGroup, Selection
+from heed.store.redacted import is_redacted
 from heed.store.runs import RunCard
 
 
@@ -273,11 +274,15 @@ class Store:
 
     def _read(self, read: Callable[[Connection], Iterator[reading.Stored]]) -> list[Any]:
         with self.reader() as connection:
-            return [stored.record for stored in read(connection)]
+            return [stored.record for stored in read(connection) if not is_redacted(stored.record)]
 
     def reader(self) -> AbstractContextManager[Connection]:
         """A transaction that reads one state of the database; for the services of this package."""
         return dialect.transaction(self._engine, write=False)
+
+    def scrub(self) -> None:
+        """Empty the database's log and dead rows of texts that were deleted."""
+        dialect.scrub(self._engine)
 
     def writer(self) -> AbstractContextManager[Connection]:
         """A transaction that holds the writer's lock from its start; for the services of this package."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -179,17 +179,21 @@ def read_dependents(connection: Connection, labeler: str) -> Dependents:
         .where(t.assignment.c.labeler_id == labeler)
     )
     exports = tuple(_export_cards(connection, t.export.c.id.in_(inside)))
-    touched = {card.hash for card in exports}
+    return Dependents(exports=exports, models=models_from(connection, {card.hash for card in exports}))
+
+
+def models_from(connection: Connection, exports: Collection[str]) -> tuple[str, ...]:
+    """Models that were trained on one of these data sets, given by hash, or that descend from such a model."""
     tainted: dict[str, None] = {}
     cards = list(read_models(connection))
     grown = True
     while grown:
         before = len(tainted)
         for card in cards:
-            if card.export_hash in touched or any(one in tainted for one in (card.parent, *card.uses)):
+            if card.export_hash in exports or any(one in tainted for one in (card.parent, *card.uses)):
                 tainted[card.name] = None
         grown = len(tainted) > before
-    return Dependents(exports=exports, models=tuple(tainted))
+    return tuple(tainted)
 
 
 def mark_withdrawn(connection: Connection, labeler: str, now: datetime) -> None:
