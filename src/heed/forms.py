@@ -89,6 +89,13 @@ class Form(_Frozen):
         """The questions about the item, or those about each candidate."""
         return tuple(question for question in self.questions if question.scope == scope)
 
+    def question(self, name: str) -> Question:
+        """The question of a name; a ``KeyError`` if there is none."""
+        for question in self.questions:
+            if question.name == name:
+                return question
+        raise KeyError(name)
+
     @property
     def ranks(self) -> bool:
         """Whether an answer places the candidates in an order."""

@@ -114,6 +114,12 @@ def lock_schema(connection: Connection) -> None:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(72656564)")
 
 
+def lock_events(connection: Connection) -> None:
+    """Wait until no one else writes an event, for the rest of the transaction: each covers the one before it."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(72656565)")
+
+
 def make_append_only(connection: Connection, table: str) -> None:
     """Refuse every update and deletion of a table's rows, whoever asks."""
     if connection.dialect.name == "sqlite":

@@ -1,31 +1,19 @@
-"""What the three kinds of judgement ask. A form is data: change one here, and the store keeps a new version of it."""
+"""What the three kinds of judgement that come from files ask. The studio's forms are in ``heed.form_library``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
+from heed.form_library import OUTPUT_FLAGS
+from heed.forms import DEMONSTRATION, EDIT, OVERALL, RANKING
 from heed.records import Json
 
-FLAGS: Final = (
-    "fails_task",
-    "inappropriate_for_assistant",
-    "hallucination",
-    "violates_constraint",
-    "sexual",
-    "violent",
-    "encourages_harm",
-    "denigrates_group",
-    "harmful_advice",
-    "expresses_opinion",
-    "expresses_moral_judgement",
-)
-"""Yes or no about each answer, after InstructGPT Table 3."""
+__all__ = ["DEMONSTRATION", "EDIT", "FLAGS", "FORMS", "OVERALL", "RANKING", "RATING"]
 
-DEMONSTRATION: Final = "demonstration"
-RANKING: Final = "ranking"
+FLAGS: Final = tuple(question.name for question in OUTPUT_FLAGS)
+"""Yes or no about each answer, after InstructGPT Table 3."""
 RATING: Final = "rating"
-OVERALL: Final = "overall"
 
 FORMS: Final[Mapping[str, Mapping[str, Json]]] = {
     DEMONSTRATION: {"questions": [{"name": DEMONSTRATION, "kind": "answer"}]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,9 +23,10 @@ from heed.records import (
     Rating,
 )
 from heed.store import schema as t
-from heed.store.forms import DEMONSTRATION, OVERALL
+from heed.store.forms import DEMONSTRATION, EDIT, OVERALL
+from heed.store.studio import tables as s
 
-_PROMPT = [
+PROMPT_COLUMNS = [
     t.prompt.c.record_id.label("prompt_record"),
     t.prompt.c.messages,
     t.prompt.c.source,
@@ -33,7 +35,7 @@ _PROMPT = [
     t.prompt.c.split,
     t.prompt.c.meta.label("prompt_meta"),
 ]
-_COMPLETION = [
+COMPLETION_COLUMNS = [
     t.generation.c.record_id,
     t.generation.c.text,
     t.generation.c.token_ids,
@@ -42,6 +44,11 @@ _COMPLETION = [
     t.generation.c.policy,
     t.generation.c.meta,
 ]
+
+WRITTEN_SOURCE = "labeler"
+"""Source of prompts that labelers wrote as the answer to a task."""
+_FIELDS = {"record_id": "id"}
+_WRITTEN = (DEMONSTRATION, EDIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,36 +84,47 @@ class Stored:
 
 
 def read_prompts(connection: Connection, chosen: Selection) -> Iterator[Stored]:
-    """All prompts of a selection; ``row_id`` is the prompt's."""
-    statement = select(t.prompt.c.id, *_PROMPT).order_by(t.prompt.c.id)
+    """All prompts of a selection; ``row_id`` is the prompt's. Not those whose writer withdrew them."""
+    statement = select(t.prompt.c.id, *PROMPT_COLUMNS).order_by(t.prompt.c.id)
+    written = select(s.written_prompt.c.prompt_id)
+    standing = _responses(Selection()).with_only_columns(s.written_prompt.c.prompt_id).order_by(None)
+    standing = standing.join(s.written_prompt, s.written_prompt.c.response_id == t.response.c.id)
+    theirs = (t.prompt.c.source == WRITTEN_SOURCE) & t.prompt.c.id.in_(written)
+    statement = statement.where(~theirs | t.prompt.c.id.in_(standing))
     for row in connection.execute(_restrict_prompts(statement, chosen)):
-        yield Stored(row_id=row.id, record=_prompt(row))
+        yield Stored(row_id=row.id, record=prompt_of(row))
 
 
 def read_demonstrations(connection: Connection, chosen: Selection) -> Iterator[Stored]:
     """All demonstrations of a selection; ``row_id`` is the response's."""
-    statement = _responses(chosen, *_PROMPT, *_COMPLETION, t.assignment.c.labeler_id)
+    statement = _responses(chosen, *PROMPT_COLUMNS, *COMPLETION_COLUMNS, t.assignment.c.labeler_id)
     statement = statement.join(t.answer, t.answer.c.response_id == t.response.c.id)
     statement = statement.join(t.generation, t.generation.c.id == t.answer.c.generation_id)
     prompts = _Prompts()
-    for row in connection.execute(statement.where(t.answer.c.question == DEMONSTRATION)):
-        record = Demonstration(prompt=prompts.of(row), completion=_completion(row), labeler=row.labeler_id)
+    for row in connection.execute(statement.where(t.answer.c.question.in_(_WRITTEN))):
+        record = Demonstration(prompt=prompts.of(row), completion=completion_of(row), labeler=row.labeler_id)
         yield Stored(row_id=row.id, record=record)
 
 
 def read_rankings(connection: Connection, chosen: Selection) -> Iterator[Stored]:
-    """All rankings of a selection; ``row_id`` is the response's.
+    """All rankings of a selection; ``row_id`` is the response's. An answer made better ranks above what it was.
 
     Raises:
         WorkspaceError: a stored ranking does not place every answer that was shown.
     """
-    heads = _responses(chosen, *_PROMPT, t.assignment.c.labeler_id)
+    edits = _edits(connection, chosen, *PROMPT_COLUMNS, t.assignment.c.labeler_id)
+    edited = () if edits is None else _read_edits(connection, edits)
+    return heapq.merge(_read_placed(connection, chosen), edited, key=lambda stored: stored.row_id)
+
+
+def _read_placed(connection: Connection, chosen: Selection) -> Iterator[Stored]:
+    heads = _responses(chosen, *PROMPT_COLUMNS, t.assignment.c.labeler_id)
     heads = heads.join(t.rank_tier, (t.rank_tier.c.response_id == t.response.c.id) & (t.rank_tier.c.ordinal == 0))
     ids = _responses(chosen).join(
         t.rank_tier, (t.rank_tier.c.response_id == t.response.c.id) & (t.rank_tier.c.ordinal == 0)
     )
     places = (
-        select(t.response.c.id, t.rank_tier.c.tier, t.generation.c.id.label("generation_id"), *_COMPLETION)
+        select(t.response.c.id, t.rank_tier.c.tier, t.generation.c.id.label("generation_id"), *COMPLETION_COLUMNS)
         .select_from(t.response)
         .join(t.item_candidate, t.item_candidate.c.item_id == t.response.c.item_id)
         .join(t.generation, t.generation.c.id == t.item_candidate.c.generation_id)
@@ -126,7 +144,7 @@ def read_rankings(connection: Connection, chosen: Selection) -> Iterator[Stored]
             raise WorkspaceError(f"the database is damaged: response {response_id} does not rank every answer shown")
         for row in rows:
             if row.generation_id not in completions:
-                completions[row.generation_id] = _completion(row)
+                completions[row.generation_id] = completion_of(row)
         record = Ranking(
             prompt=prompts.of(head),
             completions=tuple(completions[row.generation_id] for row in rows),
@@ -137,9 +155,16 @@ def read_rankings(connection: Connection, chosen: Selection) -> Iterator[Stored]
 
 
 def read_ratings(connection: Connection, chosen: Selection) -> Iterator[Stored]:
-    """All ratings of a selection; ``row_id`` is the response's."""
+    """All ratings of a selection, one for each answer that was graded; ``row_id`` is the response's."""
     statement = _responses(
-        chosen, *_PROMPT, *_COMPLETION, t.assignment.c.labeler_id, t.answer.c.question, t.answer.c.value_number
+        chosen,
+        *PROMPT_COLUMNS,
+        *COMPLETION_COLUMNS,
+        t.assignment.c.labeler_id,
+        t.item.c.form_id,
+        t.answer.c.ordinal,
+        t.answer.c.question,
+        t.answer.c.value_number,
     )
     statement = statement.join(t.answer, t.answer.c.response_id == t.response.c.id)
     statement = statement.join(
@@ -149,14 +174,18 @@ def read_ratings(connection: Connection, chosen: Selection) -> Iterator[Stored]:
     statement = statement.join(t.generation, t.generation.c.id == t.item_candidate.c.generation_id)
     statement = statement.where(t.answer.c.value_number.is_not(None)).order_by(t.answer.c.id)
     prompts = _Prompts()
-    for _, group in groupby(connection.execute(statement), key=lambda row: row.id):
+    scales = _scales(connection)
+    for _, group in groupby(connection.execute(statement), key=lambda row: (row.id, row.ordinal)):
         rows = list(group)
         values = {row.question: row.value_number for row in rows}
+        overall = values.pop(OVERALL, None)
+        if overall is None:  # flagged, but not graded
+            continue
         record = Rating(
             prompt=prompts.of(rows[0]),
-            completion=_completion(rows[0]),
-            overall=int(values.pop(OVERALL)),
-            flags={name: bool(value) for name, value in values.items()},
+            completion=completion_of(rows[0]),
+            overall=int(overall),
+            flags={name: bool(value) for name, value in values.items() if (rows[0].form_id, name) not in scales},
             labeler=rows[0].labeler_id,
         )
         yield Stored(row_id=rows[0].id, record=record)
@@ -164,7 +193,7 @@ def read_ratings(connection: Connection, chosen: Selection) -> Iterator[Stored]:
 
 def read_generations(connection: Connection, policy: str | None) -> Iterator[AnswerGroup]:
     """Every prompt that was answered, with its answers."""
-    statement = select(t.prompt.c.id, *_PROMPT, *_COMPLETION).join(
+    statement = select(t.prompt.c.id, *PROMPT_COLUMNS, *COMPLETION_COLUMNS).join(
         t.generation, t.generation.c.prompt_id == t.prompt.c.id
     )
     if policy is not None:
@@ -172,7 +201,7 @@ def read_generations(connection: Connection, policy: str | None) -> Iterator[Ans
     rows = connection.execute(statement.order_by(t.prompt.c.id, t.generation.c.id))
     for _, group in groupby(rows, key=lambda row: row.id):
         members = list(group)
-        yield AnswerGroup(prompt=_prompt(members[0]), completions=tuple(_completion(row) for row in members))
+        yield AnswerGroup(prompt=prompt_of(members[0]), completions=tuple(completion_of(row) for row in members))
 
 
 def read_labelers(connection: Connection) -> Iterator[Labeler]:
@@ -198,18 +227,66 @@ def count(connection: Connection) -> dict[str, int]:
     )
     answers = _responses(chosen).join(t.answer, t.answer.c.response_id == t.response.c.id)
     kinds = {
-        "demonstrations": answers.where(t.answer.c.question == DEMONSTRATION),
+        "demonstrations": answers.where(t.answer.c.question.in_(_WRITTEN)),
         "rankings": ranked,
         "ratings": answers.where(t.answer.c.question == OVERALL),
+        "edits": _edits(connection, chosen),
     }
     for name, statement in kinds.items():
-        inner = statement.order_by(None).subquery()
-        counts[name] = connection.execute(select(func.count()).select_from(inner)).scalar_one()
+        if statement is not None:
+            inner = statement.order_by(None).subquery()
+            counts[name] = connection.execute(select(func.count()).select_from(inner)).scalar_one()
+    counts["rankings"] += counts.pop("edits", 0)
     return counts
 
 
+def _edits(connection: Connection, chosen: Selection, *columns: Any) -> Select[Any] | None:
+    """Responses that made an answer better, with what it was and what it became; nothing where no form asks that."""
+    forms = [row.id for row in connection.execute(select(t.form)) if row.definition.get("task") == "edit"]
+    if not forms:
+        return None
+    before, after = t.generation.alias("before"), t.generation.alias("after")
+    sides = [
+        one.c[column.name].label(f"{one.name}_{column.name}")
+        for one in (before, after)
+        for column in COMPLETION_COLUMNS
+    ]
+    return (
+        _responses(chosen, *columns, *(sides if columns else ()))
+        .join(t.answer, (t.answer.c.response_id == t.response.c.id) & (t.answer.c.question == EDIT))
+        .join(after, after.c.id == t.answer.c.generation_id)
+        .join(t.item_candidate, t.item_candidate.c.item_id == t.response.c.item_id)
+        .join(before, before.c.id == t.item_candidate.c.generation_id)
+        .where(t.item.c.form_id.in_(forms), before.c.text != after.c.text)
+    )
+
+
+def _read_edits(connection: Connection, edits: Select[Any]) -> Iterator[Stored]:
+    prompts = _Prompts()
+    for row in connection.execute(edits):
+        before, after = (
+            Completion(**{_FIELDS.get(c.name, c.name): getattr(row, f"{side}_{c.name}") for c in COMPLETION_COLUMNS})
+            for side in ("before", "after")
+        )
+        record = Ranking(prompt=prompts.of(row), completions=(after, before), tiers=(0, 1), labeler=row.labeler_id)
+        yield Stored(row_id=row.id, record=record)
+
+
+def _scales(connection: Connection) -> set[tuple[int, str]]:
+    """(form, question) of numbers about an answer that are no flags."""
+    return {
+        (row.id, question["name"])
+        for row in connection.execute(select(t.form))
+        for question in row.definition["questions"]
+        if question["kind"] not in ("flag", "answer")
+    }
+
+
 def _responses(chosen: Selection, *columns: Any) -> Select[Any]:
-    """The responses of a selection that still count, joined with their item, prompt, assignment and labeler."""
+    """The responses of a selection that still count, joined with their item, prompt, assignment and labeler.
+
+    What was asked to test labelers, or twice of the same person, is no datum about answers.
+    """
     newer = t.response.alias("newer")
     statement = (
         select(t.response.c.id, *columns)
@@ -219,6 +296,7 @@ def _responses(chosen: Selection, *columns: Any) -> Select[Any]:
         .join(t.item, t.item.c.id == t.response.c.item_id)
         .join(t.prompt, t.prompt.c.id == t.item.c.prompt_id)
         .where(t.labeler.c.withdrawn_at.is_(None))
+        .where(t.item.c.purpose == "ordinary")
         .where(~select(newer.c.id).where(newer.c.supersedes == t.response.c.id).exists())
         .order_by(t.response.c.id)
     )
@@ -249,11 +327,12 @@ class _Prompts:
         """The prompt of a row."""
         prompt = self._built.get(row.prompt_record)
         if prompt is None:
-            prompt = self._built[row.prompt_record] = _prompt(row)
+            prompt = self._built[row.prompt_record] = prompt_of(row)
         return prompt
 
 
-def _prompt(row: Any) -> Prompt:
+def prompt_of(row: Any) -> Prompt:
+    """The prompt of a row with :data:`PROMPT_COLUMNS`."""
     return Prompt(
         id=row.prompt_record,
         messages=tuple(Message(role=role, content=content) for role, content in row.messages),
@@ -265,7 +344,8 @@ def _prompt(row: Any) -> Prompt:
     )
 
 
-def _completion(row: Any) -> Completion:
+def completion_of(row: Any) -> Completion:
+    """The answer of a row with :data:`COMPLETION_COLUMNS`."""
     return Completion(
         id=row.record_id,
         text=row.text,

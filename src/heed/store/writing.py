@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from heed.errors import DataError
-from heed.records import Completion, Labeler, Prompt
+from heed.records import Completion, Json, Labeler, Prompt
 from heed.store import schema as t
 from heed.store.dialect import insert_new
 from heed.store.forms import DEMONSTRATION, FORMS
@@ -109,15 +109,15 @@ def put_judgements(
     return len(new)
 
 
-def put_form(connection: Connection, name: str, now: datetime) -> int:
+def put_form(connection: Connection, name: str, definition: Mapping[str, Json], now: datetime) -> int:
     """Row id of the newest version of a form; a definition that has changed becomes a new version."""
     newest = connection.execute(
         select(t.form).where(t.form.c.name == name).order_by(t.form.c.version.desc()).limit(1)
     ).one_or_none()
-    if newest is not None and newest.definition == FORMS[name]:
+    if newest is not None and newest.definition == definition:
         return int(newest.id)
     version = 1 if newest is None else newest.version + 1
-    values = {"name": name, "version": version, "definition": FORMS[name], "created_at": now}
+    values = {"name": name, "version": version, "definition": definition, "created_at": now}
     return insert_rows(connection, t.form, [values])[0]
 
 
@@ -206,7 +206,8 @@ def _put_items(
     known = rows_by_key(connection, t.item.c.content_key, [t.item.c.id], slots)
     first = {key: one for key, one in reversed(judged) if key not in known}
     guideline = connection.execute(select(func.max(t.guideline.c.id))).scalar()
-    forms = {name: put_form(connection, name, common["created_at"]) for name in {one.form for one in first.values()}}
+    names = {one.form for one in first.values()}
+    forms = {name: put_form(connection, name, FORMS[name], common["created_at"]) for name in names}
     ordered = [key for key in slots if key in first]
     rows = [
         {
