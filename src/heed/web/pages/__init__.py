@@ -1,0 +1,1 @@
+"""The studio's pages, a module for each subject; each lists its ``ROUTES``."""
