@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from heed.errors import DataError
 from heed.files import atomic_directory, file_hash
@@ -20,7 +20,9 @@ from heed.store import schema as t
 from heed.store.dialect import insert_new
 from heed.store.judgements import judgement_of, said_key
 from heed.store.lines import Record, to_line
+from heed.store.reading import WRITTEN_SOURCE
 from heed.store.rows import chunks, rows_by_key
+from heed.store.studio import tables as s
 
 ExportKind = Literal["prompts", "demonstrations", "rankings", "ratings"]
 DATA, MANIFEST = "data.jsonl", "manifest.json"
@@ -72,23 +74,21 @@ def find_sources(connection: Connection, kind: ExportKind, records: Sequence[Rec
         ids = {record.id: record for record in records if isinstance(record, Prompt)}
         found = rows_by_key(connection, t.prompt.c.record_id, [t.prompt.c.id], ids)
         _check_all_found(kind, ids, found)
-        return Sources(prompt_ids=sorted(row.id for row in found.values()))
-    keys = {said_key(judgement_of(record)): record for record in records if not isinstance(record, Prompt)}
+        prompt_ids = sorted(row.id for row in found.values())
+        return Sources(prompt_ids=prompt_ids, response_ids=_writers(connection, ids))
+    judged = [record for record in records if not isinstance(record, Prompt)]
+    keys = {said_key(judgement_of(record)): record for record in judged}
     responses: dict[str, list[int]] = {}
     forms: set[tuple[str, int]] = set()
     for chunk in chunks(keys):
-        statement = (
-            select(t.response.c.id, t.response.c.said_key, t.form.c.name, t.form.c.version)
-            .join(t.item, t.item.c.id == t.response.c.item_id)
-            .join(t.form, t.form.c.id == t.item.c.form_id)
-            .where(t.response.c.said_key.in_(chunk))
-        )
-        for row in connection.execute(statement):
-            responses.setdefault(row.said_key, []).append(row.id)
-            forms.add((row.name, row.version))
+        for statement in _said_in(chunk):
+            for row in connection.execute(statement):
+                responses.setdefault(row.said_key, []).append(row.id)
+                forms.add((row.name, row.version))
     _check_all_found(kind, keys, responses)
+    writers = _writers(connection, {record.prompt.id for record in judged})
     return Sources(
-        response_ids=sorted(chain.from_iterable(responses.values())),
+        response_ids=sorted({*chain.from_iterable(responses.values()), *writers}),
         forms=[{"name": name, "version": version} for name, version in sorted(forms)],
     )
 
@@ -135,6 +135,33 @@ def put_export(connection: Connection, export: Export, manifest: Json, sources: 
     )
     for table, column, ids in members:
         insert_new(connection, table, [{"export_id": export_id, column: one} for one in ids])
+
+
+def _said_in(keys: Sequence[str]) -> Iterator[Select[Any]]:
+    """Responses that said one of these, first or beside it, and the forms they answered."""
+    for said in (t.response.c.said_key, s.response_part.c.said_key):
+        statement = (
+            select(t.response.c.id, said, t.form.c.name, t.form.c.version)
+            .join(t.item, t.item.c.id == t.response.c.item_id)
+            .join(t.form, t.form.c.id == t.item.c.form_id)
+            .where(said.in_(keys), t.item.c.purpose == "ordinary")
+        )
+        if said is s.response_part.c.said_key:
+            statement = statement.join(s.response_part, s.response_part.c.response_id == t.response.c.id)
+        yield statement
+
+
+def _writers(connection: Connection, prompts: Iterable[str]) -> list[int]:
+    """The responses by which those prompts were written that are labelers' own work."""
+    found: list[int] = []
+    for chunk in chunks(prompts):
+        statement = (
+            select(s.written_prompt.c.response_id)
+            .join(t.prompt, t.prompt.c.id == s.written_prompt.c.prompt_id)
+            .where(t.prompt.c.record_id.in_(chunk), t.prompt.c.source == WRITTEN_SOURCE)
+        )
+        found += connection.execute(statement).scalars()
+    return sorted(found)
 
 
 def _check_all_found(kind: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from heed.errors import DataError, WorkspaceError, nearest
 from heed.records import Json, LabelerGroup, LabelerKind
 from heed.store import schema as t
 from heed.store.dialect import insert_new
+from heed.store.studio import tables as s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +249,9 @@ def _num_prompts(connection: Connection, hashes: Sequence[str]) -> int:
         .join(t.export_response, t.export_response.c.response_id == t.response.c.id)
         .join(t.export, t.export.c.id == t.export_response.c.export_id)
         .where(t.export.c.hash.in_(hashes))
+        .where(
+            ~select(s.written_prompt.c.response_id).where(s.written_prompt.c.response_id == t.response.c.id).exists()
+        )
     )
     listed = (
         select(t.export_prompt.c.prompt_id)
