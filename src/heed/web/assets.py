@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from heed.web import charts
 from heed.web.render import plain_html, safe_html
 
 
@@ -61,4 +62,5 @@ def environment(assets: Assets, prefix: str) -> Environment:
     filters: dict[str, Any] = {"rich": rich, "plain": plain_html, "moment": moment}
     templates.filters.update(filters)
     templates.globals["static"] = assets.address
+    templates.globals["charts"] = charts
     return templates
