@@ -43,8 +43,9 @@ MAX_MS = 24 * 3600 * 1000
 
 
 def work(visit: Visit) -> Response:
-    """The task page; all else it fetches itself."""
-    return visit.page("work/work.html", title="Work", skip_reasons=SKIP_REASONS)
+    """The task page, perhaps of one campaign; all else it fetches itself."""
+    campaign = visit.query.get("campaign", "")
+    return visit.page("work/work.html", title="Work", skip_reasons=SKIP_REASONS, campaign=campaign)
 
 
 def held(visit: Visit) -> Response:
@@ -274,7 +275,7 @@ def _moment(value: object) -> datetime | None:
         moment = datetime.fromisoformat(str(value))
     except ValueError as error:
         raise DataError(f"first_input_at is {str(value)[:40]!r}, expected a date and time") from error
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _iso(moment: datetime) -> str:
