@@ -25,6 +25,7 @@ from heed.store.lineage import ExportCard
 from heed.store.redacted import MARK, MESSAGES
 from heed.store.rows import chunks
 from heed.store.studio import tables as s
+from heed.store.studio.claims import end
 from heed.store.studio.tombstones import Written, rewrite_export
 
 _TEXTS = {"text": MARK, "examples": "[]", "choices": "[]"}
@@ -315,12 +316,11 @@ def _about(column: Any, names: Iterable[str]) -> Any:
 
 
 def _return_leases(connection: Connection, labeler: str) -> None:
-    held = and_(t.assignment.c.labeler_id == labeler, t.assignment.c.state == "leased")
-    items = connection.execute(select(t.assignment.c.item_id).where(held)).scalars().all()
-    connection.execute(update(t.assignment).where(held).values(state="returned", lease_until=None))
-    for item_id in items:  # a person holds a handful
-        free = t.item.c.slots_open + 1
-        connection.execute(update(t.item).where(t.item.c.id == item_id).values(slots_open=free))
+    held = select(t.assignment.c.id, t.assignment.c.item_id).where(
+        t.assignment.c.labeler_id == labeler, t.assignment.c.state == "leased"
+    )
+    for row in connection.execute(held.order_by(t.assignment.c.item_id)).all():
+        end(connection, row.id, row.item_id, "returned")
 
 
 def _overwrite_answers(connection: Connection, own: Any) -> None:

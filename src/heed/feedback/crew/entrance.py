@@ -1,0 +1,27 @@
+"""Coming in: the invitation's page, then whatever the studio asks of newcomers before there is work."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from heed.errors import EndpointError
+from heed.feedback.crew.browser import Browser
+
+_ACCOUNT = re.compile(r'<meta name="heed-account" content="([^"]*)"')
+
+
+async def come_in(browser: Browser, invitation: str, name: str, password: str) -> str:
+    """Use an invitation up; the id of the account.
+
+    Raises:
+        EndpointError: the link does not work, or the page that follows is none of someone who is signed in.
+    """
+    page = await browser.page(f"/join/{invitation}")
+    fields = {"name": name, "password": password, "again": password}
+    await browser.submit_form(page, "", fields)
+    page = await browser.page("/settings")
+    found = _ACCOUNT.search(page.text)
+    if found is None:
+        raise EndpointError(f"{name} is not signed in after joining")
+    return html.unescape(found[1])

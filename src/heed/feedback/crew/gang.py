@@ -1,0 +1,183 @@
+"""A whole crew at once: who is in it, how they come in by invitation, and what they did."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+import httpx
+
+from heed.errors import EndpointError
+from heed.feedback.crew.browser import PATIENCE, Browser, Refused
+from heed.feedback.crew.characters import HABITS, Character
+from heed.feedback.crew.entrance import come_in
+from heed.feedback.crew.minds import Mind
+from heed.feedback.crew.work import USUAL, Diary, Mishaps, Worker
+from heed.records import LabelerGroup, Prompt
+from heed.sandbox.labelers import crew as sandbox_crew
+from heed.sandbox.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hiring:
+    """How many of each sort."""
+
+    honest: int = 8
+    noisy: int = 0
+    lazy: int = 0
+    hostile: int = 0
+    heldout: int = 0
+    """Honest ones of the held-out group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recruit:
+    """Someone before they come in."""
+
+    name: str
+    """What they call themselves, such as ``hostile 01``."""
+    character: Character
+    group: LabelerGroup
+    invitation: str = ""
+    """The token of the link they were sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """How a crew works."""
+
+    url: str
+    seconds: float | None = None
+    """The end of work; None: until nothing is left."""
+    speed: float = 60.0
+    """How many times faster than people they are."""
+    mishaps: Mishaps = USUAL
+    seed: int = 0
+    campaign: str | None = None
+    most: int | None = None
+    """Answers of one labeler at most."""
+    drafts: bool = True
+    patience: float = PATIENCE
+    """Seconds for which a request is tried again, while the server is away."""
+    transport: httpx.AsyncBaseTransport | None = field(default=None, repr=False)
+    """In place of the network, in tests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a crew did."""
+
+    diaries: tuple[Diary, ...]
+    seconds: float
+    """From the first task to the last answer."""
+    server_ms: tuple[tuple[str, float], ...]
+    """What the server said each request took, by address, in milliseconds."""
+    retries: int
+
+    @property
+    def answers(self) -> int:
+        """Answers that the server acknowledged."""
+        return sum(len(diary.acknowledged) for diary in self.diaries)
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong beyond what may."""
+        return [f"{diary.name}: {error}" for diary in self.diaries for error in diary.errors]
+
+    def milliseconds(self, address: str) -> list[float]:
+        """Server times of one address, ascending."""
+        return sorted(ms for path, ms in self.server_ms if path == address)
+
+
+def hire(hiring: Hiring, prompts: Mapping[str, Prompt], *, world_seed: int = 0, seed: int = 0) -> list[Recruit]:
+    """A crew with tastes of their own. ``prompts`` are those of the sandbox, by text."""
+    world = World(world_seed)
+    staff = hiring.honest + hiring.noisy + hiring.lazy + hiring.hostile
+    judges = iter(sandbox_crew(world, seed, num_training=staff, num_heldout=hiring.heldout))
+    minds = (Mind(labeler=one, known=prompts) for one in judges)
+    return list(_recruits(hiring, minds))
+
+
+def _recruits(hiring: Hiring, minds: Iterator[Mind]) -> Iterator[Recruit]:
+    for index in range(hiring.honest):
+        yield _recruit(f"honest {index:02d}", Character(name="honest", mind=next(minds)))
+    for index in range(hiring.noisy):
+        yield _recruit(f"noisy {index:02d}", Character(name="noisy", mind=next(minds)))
+    for index in range(hiring.lazy):
+        habit = HABITS[index % len(HABITS)]
+        yield _recruit(f"lazy {index:02d}", Character(name="lazy", mind=next(minds), habit=habit))
+    for index in range(hiring.hostile):
+        yield _recruit(f"hostile {index:02d}", Character(name="hostile", mind=next(minds)))
+    for index in range(hiring.heldout):
+        yield _recruit(f"heldout {index:02d}", Character(name="honest", mind=next(minds)), "heldout")
+
+
+def _recruit(name: str, character: Character, group: LabelerGroup = "training") -> Recruit:
+    return Recruit(name=name, character=character, group=group)
+
+
+async def run_shift(
+    recruits: Sequence[Recruit], shift: Shift, *, joined: Callable[[Mapping[str, str]], None] | None = None
+) -> Outcome:
+    """Let everyone come in by their invitation, go through whatever the studio asks of newcomers, and work.
+
+    Args:
+        joined: told the account ids by name once all have come in, before they work.
+    """
+    browsers = [Browser.at(shift.url, shift.patience, shift.transport) for _ in recruits]
+    diaries = [Diary(name=one.name) for one in recruits]
+    try:
+        gate = asyncio.Semaphore(8)  # a password's hash is slow on purpose
+
+        async def enter(index: int) -> None:
+            async with gate:
+                await _enter(recruits[index], browsers[index], diaries[index], shift)
+
+        await asyncio.gather(*(enter(index) for index in range(len(recruits))))
+        if joined is not None:
+            joined({diary.name: diary.account for diary in diaries if diary.account})
+        start = monotonic()
+        await asyncio.gather(
+            *(_work(one, browser, diary, shift, start)
+              for one, browser, diary in zip(recruits, browsers, diaries, strict=True) if diary.account)
+        )  # fmt: skip
+        seconds = monotonic() - start
+    finally:
+        await asyncio.gather(*(browser.close() for browser in browsers))
+    return Outcome(
+        diaries=tuple(diaries),
+        seconds=seconds,
+        server_ms=tuple(entry for browser in browsers for entry in browser.server_ms),
+        retries=sum(browser.retries for browser in browsers),
+    )
+
+
+async def _enter(recruit: Recruit, browser: Browser, diary: Diary, shift: Shift) -> None:
+    try:
+        password = secrets.token_urlsafe(12)
+        diary.account = await come_in(browser, recruit.invitation, recruit.name, password)
+    except (EndpointError, Refused) as error:
+        diary.errors.append(f"could not come in: {error}")
+
+
+async def _work(recruit: Recruit, browser: Browser, diary: Diary, shift: Shift, start: float) -> None:
+    worker = Worker(
+        character=recruit.character,
+        browser=browser,
+        diary=diary,
+        rng=random.Random(f"work/{shift.seed}/{recruit.name}"),
+        speed=shift.speed,
+        mishaps=shift.mishaps,
+        drafts=shift.drafts,
+        campaign=shift.campaign,
+    )
+
+    def enough() -> bool:
+        late = shift.seconds is not None and monotonic() - start >= shift.seconds
+        return late or (shift.most is not None and len(diary.acknowledged) >= shift.most)
+
+    await worker.work(enough)
