@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from heed.web import charts
+from heed.web import charts
 from heed.web.render import plain_html, safe_html
 
 
@@ -62,5 +63,6 @@ def environment(assets: Assets, prefix: str) -> Environment:
     filters: dict[str, Any] = {"rich": rich, "plain": plain_html, "moment": moment}
     templates.filters.update(filters)
     templates.globals["static"] = assets.address
+    templates.globals["charts"] = charts
     templates.globals["charts"] = charts
     return templates
