@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from heed.feedback.crew.gang import Hiring, Outcome, Recruit, Shift, hire, run_shift
+from heed.feedback.crew.gang import Outcome, Shift, run_shift
+from heed.feedback.crew.hiring import Hiring, Recruit, hire
 from heed.feedback.crew.minds import gradable
 from heed.feedback.crew.work import NO_MISHAPS, Mishaps
 from heed.form_library import LIBRARY
