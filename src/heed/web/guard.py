@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import secrets
 from dataclasses import replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -55,9 +56,12 @@ class _Headers:
             await self._app(scope, receive, send)
             return
 
+        start = perf_counter()
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = message.setdefault("headers", [])
+                given.append((b"server-timing", f"app;dur={1000 * (perf_counter() - start):.1f}".encode()))
                 names = {name.lower() for name, _ in given}
                 given.extend(one for one in HEADERS if one[0] not in names)
                 if b"cache-control" not in names:
