@@ -14,7 +14,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from heed.web import charts
-from heed.web import charts
 from heed.web.render import plain_html, safe_html
 
 
@@ -63,6 +62,5 @@ def environment(assets: Assets, prefix: str) -> Environment:
     filters: dict[str, Any] = {"rich": rich, "plain": plain_html, "moment": moment}
     templates.filters.update(filters)
     templates.globals["static"] = assets.address
-    templates.globals["charts"] = charts
     templates.globals["charts"] = charts
     return templates
