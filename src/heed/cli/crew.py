@@ -52,7 +52,8 @@ def crew(
 ) -> None:
     """Let simulated labelers work in the studio, or see on paper what to plan before people are hired.
 
-    They come in by invitation like everyone, under names such as "hostile 00", and are kept as simulated.
+    They come in by invitation like everyone, under names such as "hostile 00", do the screening, and are let in
+    whatever it says of them. They are kept as simulated.
 
     [dim]Example:[/]  heed crew --honest 8 --hostile 1 --plan
     """
@@ -97,7 +98,7 @@ def _send(
     campaign: str | None,
     seed: int,
 ) -> Outcome:
-    from heed.store.studio.simulated import invite_crew, mark_simulated
+    from heed.store.studio.simulated import accept_crew, invite_crew, mark_simulated
 
     try:
         from heed.feedback.crew.gang import Shift, run_shift
@@ -115,6 +116,7 @@ def _send(
 
         def joined(accounts: Mapping[str, str]) -> None:
             mark_simulated(store, list(accounts.values()))
+            accept_crew(store, list(accounts.values()))
 
         shift = Shift(
             url=url, seconds=None if minutes is None else 60 * minutes, speed=speed, campaign=campaign, seed=seed

@@ -66,6 +66,11 @@ class Browser:
             self.csrf = html.unescape(found[1])
         return response
 
+    async def sent_to(self) -> str:
+        """Where the studio sends someone who comes to its front door."""
+        response = await self._send("GET", "/")
+        return str(urlsplit(response.headers.get("location", "")).path)
+
     async def submit_form(self, page: httpx.Response, action: str, fields: Mapping[str, str]) -> None:
         """Fill in the form of a page whose address contains ``action`` and send it off; what follows is not loaded.
 

@@ -12,7 +12,9 @@ _ACCOUNT = re.compile(r'<meta name="heed-account" content="([^"]*)"')
 
 
 async def come_in(browser: Browser, invitation: str, name: str, password: str) -> str:
-    """Use an invitation up; the id of the account.
+    """Use an invitation up, read the guideline, say what one knows; the id of the account.
+
+    The screening's tasks are done on the task page, as all work is.
 
     Raises:
         EndpointError: the link does not work, or the page that follows is none of someone who is signed in.
@@ -20,6 +22,12 @@ async def come_in(browser: Browser, invitation: str, name: str, password: str) -
     page = await browser.page(f"/join/{invitation}")
     fields = {"name": name, "password": password, "again": password}
     await browser.submit_form(page, "", fields)
+    if await browser.sent_to() == "/onboarding":
+        page = await browser.page("/onboarding")
+        await browser.submit_form(page, "/onboarding/read", {"read": "yes"})
+    if await browser.sent_to() == "/screening":
+        page = await browser.page("/screening")
+        await browser.submit_form(page, "/screening/topics", {"topic": "none of these"})
     page = await browser.page("/settings")
     found = _ACCOUNT.search(page.text)
     if found is None:

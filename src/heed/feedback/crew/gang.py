@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 import httpx
@@ -15,7 +15,7 @@ from heed.errors import EndpointError
 from heed.feedback.crew.browser import PATIENCE, Browser, Refused
 from heed.feedback.crew.entrance import come_in
 from heed.feedback.crew.hiring import Recruit
-from heed.feedback.crew.work import USUAL, Diary, Mishaps, Worker
+from heed.feedback.crew.work import NO_MISHAPS, USUAL, Diary, Mishaps, Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +68,10 @@ class Outcome:
 async def run_shift(
     recruits: Sequence[Recruit], shift: Shift, *, joined: Callable[[Mapping[str, str]], None] | None = None
 ) -> Outcome:
-    """Let everyone come in by their invitation, go through whatever the studio asks of newcomers, and work.
+    """Let everyone come in by their invitation, go through the screening, and work.
 
     Args:
-        joined: told the account ids by name once all have come in, before they work.
+        joined: told the account ids by name once all are through the screening; a lead has to accept them by then.
     """
     browsers = [Browser.at(shift.url, shift.patience, shift.transport) for _ in recruits]
     diaries = [Diary(name=one.name) for one in recruits]
@@ -83,13 +83,25 @@ async def run_shift(
                 await _enter(recruits[index], browsers[index], diaries[index], shift)
 
         await asyncio.gather(*(enter(index) for index in range(len(recruits))))
+        inside = [
+            (one, browser, diary)
+            for one, browser, diary in zip(recruits, browsers, diaries, strict=True)
+            if diary.account
+        ]
+        screening = replace(shift, mishaps=NO_MISHAPS, seconds=None, most=None, campaign=None)
+        screened = [Diary(name=diary.name) for _, _, diary in inside]
+        await asyncio.gather(
+            *(_work(one, browser, diary, screening, monotonic())
+              for (one, browser, _), diary in zip(inside, screened, strict=True))
+        )  # fmt: skip
+        for (_, _, diary), done in zip(inside, screened, strict=True):
+            diary.screened, diary.errors = len(done.acknowledged), diary.errors + done.errors
         if joined is not None:
             joined({diary.name: diary.account for diary in diaries if diary.account})
+        for browser in browsers:
+            browser.server_ms.clear()
         start = monotonic()
-        await asyncio.gather(
-            *(_work(one, browser, diary, shift, start)
-              for one, browser, diary in zip(recruits, browsers, diaries, strict=True) if diary.account)
-        )  # fmt: skip
+        await asyncio.gather(*(_work(one, browser, diary, shift, start) for one, browser, diary in inside))
         seconds = monotonic() - start
     finally:
         await asyncio.gather(*(browser.close() for browser in browsers))

@@ -45,6 +45,8 @@ class Diary:
     account: str = ""
     acknowledged: dict[str, str] = field(default_factory=dict)
     """Response ids by idempotency key: what the server said it has."""
+    screened: int = 0
+    """Answers of the screening, which are not among those."""
     skipped: int = 0
     lost: int = 0
     """Tasks whose lease had ended."""
