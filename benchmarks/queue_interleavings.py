@@ -98,7 +98,7 @@ def expect(holds: bool, what: str) -> None:
 class World:
     """A campaign of a few items, those who work on it, and the model of what they have done."""
 
-    def __init__(self, store: Store, clock: Clock, seed: int, num_items: int = 200) -> None:
+    def __init__(self, store: Store, clock: Clock, seed: int, num_items: int = 120) -> None:
         self.draw = random.Random(seed)
         self.store, self.clock = store, clock
         self.done: Counter[str] = Counter()
@@ -466,7 +466,7 @@ class refused:
         return isinstance(error, self.kind)
 
 
-def play(store: Store, clock: Clock, seed: int, steps: int, check_every: int = 50) -> World:
+def play(store: Store, clock: Clock, seed: int, steps: int, check_every: int = 200) -> World:
     """One world from its beginning to its end."""
     world = World(store, clock, seed)
     for number in range(1, steps + 1):
@@ -499,11 +499,11 @@ def main() -> None:
     """Play until so many operations are done, and say what was done."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--operations", type=int, default=1_000_000)
-    parser.add_argument("--world", type=int, default=0, help="operations in one world (2000; 5000 on a server)")
+    parser.add_argument("--world", type=int, default=0, help="operations in one world (1200; 5000 on a server)")
     parser.add_argument("--url", default="", help="a server; SQLite in memory (/dev/shm) without it")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    steps = options.world or (5000 if options.url else 2000)
+    steps = options.world or (5000 if options.url else 1200)
     memory = Path("/dev/shm")
     done: Counter[str] = Counter()
     began, worked = time.perf_counter(), time.process_time()

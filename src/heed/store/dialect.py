@@ -5,10 +5,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Integer, Table, bindparam, create_engine, event, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Integer,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
@@ -73,17 +86,35 @@ def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]])
         connection.execute(module.insert(table).on_conflict_do_nothing(), rows)
 
 
+def insert_or_none(connection: Connection, table: Table, row: dict[str, Any]) -> int | None:
+    """Insert a row; its id, or nothing if one of its keys is taken."""
+    key: int | None = connection.execute(_insert_or_none(connection.dialect.name, table), row).scalar()
+    return key
+
+
 def upsert(connection: Connection, table: Table, row: dict[str, Any], *, newer: str | None = None) -> None:
     """Insert a row, or let it replace the one with its primary key; only if its ``newer`` column is higher, if named.
 
     One row, one statement: two workers who do this at once leave the row of one of them, never an error.
     """
-    module = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = module.insert(table)
+    connection.execute(_upsert(connection.dialect.name, table, tuple(row), newer), row)
+
+
+@cache
+def _insert_or_none(dialect: str, table: Table) -> Executable:
+    insert: Any = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    statement: Executable = insert.on_conflict_do_nothing().returning(table.c.id)
+    return statement
+
+
+@cache
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...], newer: str | None) -> Executable:
+    insert: Any = (sqlite if dialect == "sqlite" else postgresql).insert(table)
     keys = [column.name for column in table.primary_key]
-    values = {name: statement.excluded[name] for name in row if name not in keys}
-    where = None if newer is None else statement.excluded[newer] > table.c[newer]
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values, where=where), row)
+    values = {name: insert.excluded[name] for name in columns if name not in keys}
+    where = None if newer is None else insert.excluded[newer] > table.c[newer]
+    statement: Executable = insert.on_conflict_do_update(index_elements=keys, set_=values, where=where)
+    return statement
 
 
 def first_free(connection: Connection, table: Table, condition: ColumnElement[bool], ids: list[int]) -> int | None:

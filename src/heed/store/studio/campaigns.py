@@ -17,6 +17,7 @@ from heed.store.database import Store
 from heed.store.forms import FORMS
 from heed.store.studio import tables as s
 from heed.store.studio.asks import Ask, Drawing, put_asks
+from heed.store.studio.claims import LEASED
 from heed.store.studio.settings import CampaignSettings, parse_settings
 from heed.store.writing import put_form
 
@@ -226,7 +227,7 @@ class Campaigns:
             select(func.count())
             .select_from(t.assignment)
             .join(t.item, t.item.c.id == t.assignment.c.item_id)
-            .where(t.assignment.c.state == "leased", t.item.c.campaign == campaign, t.item.c.purpose == purpose)
+            .where(LEASED, t.item.c.campaign == campaign, t.item.c.purpose == purpose)
         )
         statement = (
             select(

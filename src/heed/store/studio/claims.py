@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     and_,
@@ -33,7 +34,7 @@ from sqlalchemy import (
 
 from heed.records import content_id
 from heed.store import schema as t
-from heed.store.dialect import first_free, insert_new, reserve_ids, upsert
+from heed.store.dialect import first_free, insert_new, insert_or_none, reserve_ids, upsert
 from heed.store.studio import tables as s
 
 _WINDOWS: Final = (8, 64, 512)
@@ -50,6 +51,10 @@ RECHECKED_TASKS: Final = ("grade", "rank", "compare", "sensitive")
 
 _BLOCKED, _AGAIN = 2, 1
 
+# Spelled out, since an index of part of a table serves no statement that leaves the values open.
+LEASED: Final[ColumnElement[bool]] = literal_column("assignment.state = 'leased'")
+_KEPT: Final[ColumnElement[bool]] = literal_column("item.reserved_for IS NOT NULL AND item.slots_open > 0")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimant:
@@ -60,6 +65,8 @@ class Claimant:
     campaign: str
     device: str
     now: datetime
+    has_place: bool = True
+    """Whether a place of theirs may be remembered; false saves looking."""
 
 
 def _own_state(item_id: Any) -> Any:
@@ -78,7 +85,7 @@ _free = (
         t.item.c.campaign == bindparam("campaign"),
         t.item.c.purpose == bindparam("purpose"),
         t.item.c.audience == bindparam("audience"),
-        literal_column("reserved_for IS NULL AND slots_open > 0"),
+        literal_column("item.reserved_for IS NULL AND item.slots_open > 0"),
         tuple_(t.item.c.priority, t.item.c.id) > tuple_(bindparam("priority"), bindparam("after")),
     )
     .order_by(t.item.c.priority, t.item.c.id)
@@ -92,7 +99,7 @@ _RESERVED: Final = (
     select(t.item.c.id, t.item.c.purpose, _own_state(t.item.c.id).label("own"))
     .where(
         t.item.c.reserved_for == bindparam("labeler"),
-        literal_column("reserved_for IS NOT NULL AND slots_open > 0"),
+        _KEPT,
         t.item.c.campaign == bindparam("campaign"),
     )
     .order_by(t.item.c.id)
@@ -116,7 +123,7 @@ _TAKE: Final = (
 _GIVE: Final = update(t.item).where(t.item.c.id == bindparam("key")).values(slots_open=t.item.c.slots_open + 1)
 _DUE: Final = (
     select(t.assignment.c.id, t.assignment.c.item_id)
-    .where(literal_column("state = 'leased'"), t.assignment.c.lease_until < bindparam("now"))
+    .where(LEASED, t.assignment.c.lease_until < bindparam("now"))
     .order_by(t.assignment.c.lease_until)
     .limit(bindparam("n"))
     .with_for_update(skip_locked=True, key_share=True)
@@ -127,6 +134,25 @@ _END: Final = (
     .values(state=bindparam("ending"))
 )
 _FREE_SLOT: Final = t.item.c.slots_open > 0
+
+
+def due_of(now: Any) -> Any:
+    """Whether a lease has run out, as a part of a statement."""
+    first = select(func.min(t.assignment.c.lease_until)).where(LEASED).scalar_subquery()
+    return first < now
+
+
+def reserved_of(labeler: ColumnElement[str]) -> Any:
+    """Whether an item is kept for a labeler who has not skipped it, as a part of a statement."""
+    skipped = exists().where(
+        t.assignment.c.item_id == t.item.c.id, t.assignment.c.labeler_id == labeler, t.assignment.c.state == "skipped"
+    )
+    return exists().where(t.item.c.reserved_for == labeler, _KEPT, ~skipped)
+
+
+def place_of(labeler: ColumnElement[str]) -> Any:
+    """Whether a labeler has a place in any queue, as a part of a statement."""
+    return exists().where(s.place.c.labeler_id == labeler)
 
 
 def expire_due(connection: Connection, now: datetime, limit: int = _DUE_AT_ONCE) -> int:
@@ -178,28 +204,33 @@ def assign(
 
     Who held it before, and let it go, finds the same order and their draft again.
     """
-    before = connection.execute(_OWN, {"item": item_id, "labeler": who.labeler}).all()
-    if any(row.state in ("leased", "submitted", "skipped") for row in before) or not take_slot(connection, item_id):
+    if not take_slot(connection, item_id):
         return None
     row = {
         "item_id": item_id,
         "labeler_id": who.labeler,
-        "attempt": len(before) + 1,
+        "attempt": 1,
         "state": "leased",
         "lease_token": token,
         "lease_until": lease_until,
-        "order_seed": before[-1].order_seed if before else order_seed,
+        "order_seed": order_seed,
         "served_at": who.now,
         "device": who.device[:200] or None,
     }
-    key = connection.execute(_ASSIGN, row).inserted_primary_key
+    key = insert_or_none(connection, t.assignment, row)
+    if key is not None:
+        return key
+    before = connection.execute(_OWN, {"item": item_id, "labeler": who.labeler}).all()
+    if any(one.state in ("leased", "submitted", "skipped") for one in before):
+        connection.execute(_GIVE, {"key": item_id})
+        return None
+    last = before[-1]
+    key = insert_or_none(connection, t.assignment, {**row, "attempt": last.attempt + 1, "order_seed": last.order_seed})
     assert key is not None
-    assignment_id = int(key[0])
-    if before:
-        draft = connection.execute(_DRAFT, {"key": before[-1].id}).one_or_none()
-        if draft is not None:
-            connection.execute(insert(s.draft), {**draft._mapping, "assignment_id": assignment_id})
-    return assignment_id
+    draft = connection.execute(_DRAFT, {"key": last.id}).one_or_none()
+    if draft is not None:
+        connection.execute(insert(s.draft), {**draft._mapping, "assignment_id": key})
+    return key
 
 
 def make_recheck(connection: Connection, who: Claimant, draw: random.Random) -> tuple[int, int] | None:
@@ -266,7 +297,7 @@ class _Sweep:
 
     def find(self) -> int | None:
         """The next item for this labeler."""
-        kept = self._connection.execute(_PLACE, self._key).one_or_none()
+        kept = self._connection.execute(_PLACE, self._key).one_or_none() if self._who.has_place else None
         stale = kept is None or not timedelta(0) <= self._who.now - kept.set_at < timedelta(minutes=_PLACE_MINUTES)
         if kept is not None and not stale:
             found = self._from((kept.priority, kept.item_id), kept.set_at)
@@ -345,11 +376,16 @@ def _copy_item(connection: Connection, old: Any, who: Claimant) -> int | None:
     return key
 
 
-_ASSIGN: Final = insert(t.assignment)
 _DRAFT: Final = select(s.draft).where(s.draft.c.assignment_id == bindparam("key"))
-_WORK_BOUNDS: Final = select(
-    func.min(t.assignment.c.id).label("first"), func.max(t.assignment.c.id).label("last")
-).where(t.assignment.c.labeler_id == bindparam("labeler"))
+_WORK_BOUNDS: Final = select(  # two questions to the index: SQLite answers both at once by reading all of it
+    *(
+        select(end(t.assignment.c.id))
+        .where(t.assignment.c.labeler_id == bindparam("labeler"))
+        .scalar_subquery()
+        .label(name)
+        for name, end in (("first", func.min), ("last", func.max))
+    )
+)
 _RECENT: Final = (
     select(t.assignment.c.id)
     .where(t.assignment.c.labeler_id == bindparam("labeler"))

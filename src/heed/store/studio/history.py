@@ -47,7 +47,7 @@ def revisable(row: Any, settings: CampaignSettings, now: datetime) -> bool:
 
 
 def _done(connection: Connection, row: Any, now: datetime, forms: Forms) -> Done:
-    form = forms.of(row.form_id, row.definition)
+    form = forms.of(connection, row.form_id)
     candidates = leases.candidates_of(connection, row.item_id)
     order = claims.order_of(row.order_seed, len(candidates))
     superseded = row.newer is not None
@@ -55,7 +55,7 @@ def _done(connection: Connection, row: Any, now: datetime, forms: Forms) -> Done
         response_id=row.response_id,
         campaign=row.campaign,
         form=form,
-        form_version=row.form_version,
+        form_version=forms.version(connection, row.form_id),
         guideline_version=row.guideline_version,
         prompt=prompt_of(row),
         shown=tuple(candidates[ordinal] for ordinal in order),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, DateTime, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from heed.errors import AccessError, DataError, LeaseError
@@ -28,13 +28,13 @@ TAKEN_KEY: Final = "this answer's key was used before, for another task; draw a 
 _LOST: Final = "the time for this task ran out, and somebody else has it now. Your draft is kept"
 
 
-def person_of(connection: Connection, labeler: str) -> Any:
+def person_of(connection: Connection, labeler: str, now: datetime) -> Any:
     """Who asks for work.
 
     Raises:
         AccessError: nobody, or they may not work now.
     """
-    row = connection.execute(_PERSON, {"labeler": labeler}).one_or_none()
+    row = connection.execute(_PERSON, {"labeler": labeler, "now": now}).one_or_none()
     if row is None or row.withdrawn_at is not None or row.status == "closed":
         raise AccessError("this account does no work here any more; ask a lead")
     if row.status == "onboarding":
@@ -54,13 +54,16 @@ def campaigns_of(connection: Connection, name: str | None) -> list[Any]:
     return [row] if row.state == "active" else []
 
 
-def held(connection: Connection, labeler: str, token: str) -> Any:
+def held(connection: Connection, labeler: str, token: str, *, whole: bool = False) -> Any:
     """The assignment behind a token, held fast until the end of the transaction.
+
+    Args:
+        whole: with its prompt, guideline and draft.
 
     Raises:
         LeaseError: there is none, or it is somebody else's; which of both is not said.
     """
-    row = connection.execute(_TOKEN, {"token": token, "labeler": labeler}).one_or_none()
+    row = connection.execute(_TOKEN if whole else _BARE_TOKEN, {"token": token, "labeler": labeler}).one_or_none()
     if row is None:
         raise LeaseError(UNKNOWN)
     if row.withdrawn_at is not None:
@@ -126,17 +129,19 @@ def one_key() -> Iterator[None]:
 
 _PERSON: Final = (
     select(
+        t.labeler.c.id,
         t.labeler.c.labeler_group,
         t.labeler.c.withdrawn_at,
         s.account.c.status,
         leases.num_held(t.labeler.c.id).label("held"),
+        claims.due_of(bindparam("now", type_=DateTime)).label("due"),
+        claims.reserved_of(t.labeler.c.id).label("reserved"),
+        claims.place_of(t.labeler.c.id).label("has_place"),
     )
     .outerjoin(s.account, s.account.c.labeler_id == t.labeler.c.id)
     .where(t.labeler.c.id == bindparam("labeler"))
 )
-_CAMPAIGN_ROWS = select(
-    s.campaign.c.name, s.campaign.c.settings, s.campaign.c.state, s.campaign.c.form_id, t.form.c.definition
-).join(t.form, t.form.c.id == s.campaign.c.form_id)
+_CAMPAIGN_ROWS = select(s.campaign.c.name, s.campaign.c.settings, s.campaign.c.state, s.campaign.c.form_id)
 _ACTIVE: Final = _CAMPAIGN_ROWS.where(s.campaign.c.state == "active").order_by(s.campaign.c.name)
 _CAMPAIGN: Final = _CAMPAIGN_ROWS.where(s.campaign.c.name == bindparam("name"))
 ITEM: Final = (
@@ -144,6 +149,7 @@ ITEM: Final = (
     .join(s.campaign, s.campaign.c.name == t.item.c.campaign)
     .where(t.item.c.id == bindparam("item"), s.campaign.c.state == "active")
 )
+_BARE_TOKEN: Final = leases.BARE_BY_TOKEN.with_for_update(of=t.assignment, key_share=True)
 _TOKEN: Final = leases.BY_TOKEN.with_for_update(of=t.assignment, key_share=True)
 REVISION: Final = select(s.draft.c.revision).where(s.draft.c.assignment_id == bindparam("key"))
 BEAT: Final = (

@@ -14,7 +14,7 @@ from heed.records import Completion, Json, Prompt
 from heed.store import schema as t
 from heed.store.reading import COMPLETION_COLUMNS, PROMPT_COLUMNS, completion_of, prompt_of
 from heed.store.studio import tables as s
-from heed.store.studio.claims import order_of
+from heed.store.studio.claims import LEASED, order_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,32 +91,33 @@ _COLUMNS: Final = (
     t.item.c.prompt_id,
     t.item.c.form_id,
 )
+_BARE: Final = (
+    select(*_COLUMNS, s.campaign.c.settings, t.labeler.c.withdrawn_at)
+    .join(t.item, t.item.c.id == t.assignment.c.item_id)
+    .join(s.campaign, s.campaign.c.name == t.item.c.campaign)
+    .join(t.labeler, t.labeler.c.id == t.assignment.c.labeler_id)
+)
 HELD: Final = (
-    select(
-        *_COLUMNS,
+    _BARE.add_columns(
         *PROMPT_COLUMNS,
-        t.form.c.definition,
-        t.form.c.version.label("form_version"),
         t.guideline.c.version.label("guideline_version"),
         s.draft.c.revision,
         s.draft.c.payload,
-        s.campaign.c.settings,
-        t.labeler.c.withdrawn_at,
     )
-    .join(t.item, t.item.c.id == t.assignment.c.item_id)
     .join(t.prompt, t.prompt.c.id == t.item.c.prompt_id)
-    .join(t.form, t.form.c.id == t.item.c.form_id)
     .outerjoin(t.guideline, t.guideline.c.id == t.item.c.guideline_id)
-    .join(s.campaign, s.campaign.c.name == t.item.c.campaign)
-    .join(t.labeler, t.labeler.c.id == t.assignment.c.labeler_id)
     .outerjoin(s.draft, s.draft.c.assignment_id == t.assignment.c.id)
     .order_by(t.assignment.c.id)
+)
+"""What is held, with all that a page shows but the candidates."""
+BARE_BY_TOKEN: Final = _BARE.where(
+    t.assignment.c.lease_token == bindparam("token"), t.assignment.c.labeler_id == bindparam("labeler")
 )
 BY_ASSIGNMENT: Final = HELD.where(t.assignment.c.id == bindparam("key"))
 BY_TOKEN: Final = HELD.where(
     t.assignment.c.lease_token == bindparam("token"), t.assignment.c.labeler_id == bindparam("labeler")
 )
-BY_LABELER: Final = HELD.where(t.assignment.c.labeler_id == bindparam("labeler"), t.assignment.c.state == "leased")
+BY_LABELER: Final = HELD.where(t.assignment.c.labeler_id == bindparam("labeler"), LEASED)
 _CANDIDATES: Final = (
     select(t.item_candidate.c.ordinal, *COMPLETION_COLUMNS)
     .join(t.generation, t.generation.c.id == t.item_candidate.c.generation_id)
@@ -126,17 +127,24 @@ _CANDIDATES: Final = (
 
 
 class Forms:
-    """Forms already parsed, by row: they never change."""
+    """Forms already read and parsed, by row: they never change."""
 
     def __init__(self) -> None:
-        self._parsed: dict[int, Form] = {}
+        self._parsed: dict[int, tuple[Form, int]] = {}
 
-    def of(self, form_id: int, definition: object) -> Form:
+    def of(self, connection: Connection, form_id: int) -> Form:
         """The form of a row."""
-        form = self._parsed.get(form_id)
-        if form is None:
-            form = self._parsed[form_id] = parse_form(definition, f"form {form_id}")
-        return form
+        return self._versioned(connection, form_id)[0]
+
+    def version(self, connection: Connection, form_id: int) -> int:
+        """Its version."""
+        return self._versioned(connection, form_id)[1]
+
+    def _versioned(self, connection: Connection, form_id: int) -> tuple[Form, int]:
+        if form_id not in self._parsed:
+            row = connection.execute(select(t.form).where(t.form.c.id == form_id)).one()
+            self._parsed[form_id] = (parse_form(row.definition, f"form {row.name}"), row.version)
+        return self._parsed[form_id]
 
 
 def candidates_of(connection: Connection, item_id: int) -> tuple[Completion, ...]:
@@ -151,8 +159,8 @@ def lease_of(connection: Connection, row: Any, forms: Forms) -> Lease:
     return Lease(
         token=row.lease_token,
         campaign=row.campaign,
-        form=forms.of(row.form_id, row.definition),
-        form_version=row.form_version,
+        form=forms.of(connection, row.form_id),
+        form_version=forms.version(connection, row.form_id),
         guideline_version=row.guideline_version,
         prompt=prompt_of(row),
         shown=tuple(candidates[ordinal] for ordinal in order),
@@ -178,8 +186,4 @@ def shown_gold(gold: Mapping[str, Any], order: Sequence[int]) -> dict[str, Json]
 
 def num_held(labeler: ColumnElement[str]) -> Any:
     """How many leases a labeler holds, as a part of a statement."""
-    return (
-        select(func.count())
-        .where(t.assignment.c.labeler_id == labeler, t.assignment.c.state == "leased")
-        .scalar_subquery()
-    )
+    return select(func.count()).where(t.assignment.c.labeler_id == labeler, LEASED).scalar_subquery()

@@ -54,15 +54,12 @@ class Queue:
         """
         with self._store.writer() as connection:
             now = self._store.now()
-            person = holding.person_of(connection, labeler)
-            claims.expire_due(connection, now)
+            person = self._person(connection, labeler, now)
             for row in holding.campaigns_of(connection, campaign):
                 settings = parse_settings(row.settings)
                 if person.held >= settings.held_at_once:
                     raise LeaseError(f"you hold {person.held} tasks; hand some in, or give them back, before the next")
-                who = Claimant(
-                    labeler=labeler, audience=person.labeler_group, campaign=row.name, device=device, now=now
-                )
+                who = _claimant(person, row.name, device, now)
                 key = self._next(connection, who, person, row, settings)
                 if key is not None:
                     return self._lease(connection, key)
@@ -76,20 +73,17 @@ class Queue:
         """
         with self._store.writer() as connection:
             now = self._store.now()
-            person = holding.person_of(connection, labeler)
-            claims.expire_due(connection, now)
+            person = self._person(connection, labeler, now)
             row = connection.execute(holding.ITEM, {"item": item_id}).one_or_none()
             if row is None or row.reserved_for not in (None, labeler):
                 return None
             screening = person.status == "screening"
-            shared = row.purpose != "ordinary" or row.audience == person.labeler_group
+            shared = row.purpose != "ordinary" or row.audience == person.labeler_group or row.reserved_for == labeler
             if screening != (row.purpose == "screening") or not shared:
                 return None
             if first_free(connection, t.item, t.item.c.slots_open > 0, [item_id]) is None:
                 return None
-            who = Claimant(
-                labeler=labeler, audience=person.labeler_group, campaign=row.campaign, device=device, now=now
-            )
+            who = _claimant(person, row.campaign, device, now)
             key = self._assign(connection, who, item_id, parse_settings(row.settings))
             return None if key is None else self._lease(connection, key)
 
@@ -177,8 +171,8 @@ class Queue:
         holding.check_key(key)
         times = holding.check_times(active_ms, idle_ms)
         with holding.one_key(), self._store.writer() as connection:
-            row = holding.held(connection, labeler, token)
-            replay = self._replay(connection, key, row)
+            row = holding.held(connection, labeler, token, whole=True)
+            replay = None if row.state == "leased" else self._replay(connection, key, row)
             if replay is not None:
                 return replay
             now = self._store.now()
@@ -193,7 +187,8 @@ class Queue:
                 "idle": min(times[1], lasted),
             }
             connection.execute(holding.SUBMIT, values)
-            connection.execute(holding.FORGET_DRAFT, {"key": row.assignment_id})
+            if row.revision is not None:
+                connection.execute(holding.FORGET_DRAFT, {"key": row.assignment_id})
             return self._receipt(connection, row, response_id)
 
     def revise(self, labeler: str, response_id: int, key: str, payload: Mapping[str, Json]) -> Receipt:
@@ -208,7 +203,7 @@ class Queue:
             found = connection.execute(holding.RESPONSE, {"response": response_id, "labeler": labeler}).one_or_none()
             if found is None:
                 raise LeaseError(holding.UNKNOWN_RESPONSE)
-            row = holding.held(connection, labeler, found.lease_token)
+            row = holding.held(connection, labeler, found.lease_token, whole=True)
             replay = self._replay(connection, key, row)
             if replay is not None:
                 return replay
@@ -280,19 +275,27 @@ class Queue:
         with self._store.reader() as connection:
             return read_done(connection, labeler, response_id, self._store.now(), self._forms)
 
+    def _person(self, connection: Connection, labeler: str, now: datetime) -> Any:
+        """Who asks, after leases that have run out were ended."""
+        person = holding.person_of(connection, labeler, now)
+        if person.due:
+            claims.expire_due(connection, now)
+            person = holding.person_of(connection, labeler, now)
+        return person
+
     def _next(
         self, connection: Connection, who: Claimant, person: Any, row: Any, settings: CampaignSettings
     ) -> int | None:
         """Give out the next item of a campaign: the assignment."""
         if person.status == "screening":
             return self._give(connection, who, "screening", settings)
-        key = self._give_reserved(connection, who, "ordinary", settings)
+        key = self._give_reserved(connection, who, "ordinary", settings) if person.reserved else None
         if key is not None:
             return key
         drawn = self._draw.random()
         if drawn < settings.recheck_share:
-            key = self._give_reserved(connection, who, "recheck", settings)
-            if key is None and self._forms.of(row.form_id, row.definition).task in claims.RECHECKED_TASKS:
+            key = self._give_reserved(connection, who, "recheck", settings) if person.reserved else None
+            if key is None and self._forms.of(connection, row.form_id).task in claims.RECHECKED_TASKS:
                 made = claims.make_recheck(connection, who, self._draw)
                 key = None if made is None else self._assign(connection, who, made[0], settings, made[1])
         elif drawn < settings.recheck_share + settings.gold_share:
@@ -338,7 +341,7 @@ class Queue:
         payload: Mapping[str, Json],
         supersedes: int | None = None,
     ) -> int:
-        form = self._forms.of(row.form_id, row.definition)
+        form = self._forms.of(connection, row.form_id)
         candidates = leases.candidates_of(connection, row.item_id)
         order = claims.order_of(row.order_seed, len(candidates))
         answers = canonical(form, check_answers(form, payload, len(candidates)), order)
@@ -369,3 +372,14 @@ class Queue:
             num = len(leases.candidates_of(connection, row.item_id))
             gold = leases.shown_gold(row.gold, claims.order_of(row.order_seed, num))
         return Receipt(response_id=response_id, replayed=replayed, gold=gold)
+
+
+def _claimant(person: Any, campaign: str, device: str, now: datetime) -> Claimant:
+    return Claimant(
+        labeler=person.id,
+        audience=person.labeler_group,
+        campaign=campaign,
+        device=device,
+        now=now,
+        has_place=person.has_place,
+    )
