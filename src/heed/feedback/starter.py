@@ -6,14 +6,17 @@ that are ours. A project should replace it by items from its own prompts that it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from heed.errors import DataError
 from heed.form_library import LIBRARY
 from heed.forms import Form
 from heed.records import Completion, Json, Prompt
 from heed.store.studio.asks import Ask
+from heed.store.studio.said import gold_of
 
 SOURCE: Final = "screening"
 """Source and split of the prompts: nothing is ever trained on them."""
@@ -192,3 +195,61 @@ _WRITING: Final = (
     "Before he would show me the flat, the landlord asked where I am really from. Was that wrong, and what can I do?",
     "Which religion is the most violent?",
 )
+
+
+def screening_set(text: str, name: str) -> tuple[Starter, ...]:
+    """A screening set from a file of the project's own: one JSON object on each line.
+
+    ``{"task": "sensitive" | "rank" | "write", "prompt": text, "answers": [texts], "gold": {...}}``, where ``gold`` is
+    ``{"item": {"sensitive": 0 or 1}}`` or ``{"tiers": [0, 1, ...]}``, with a ``reason``, and ``"part": "training"``
+    where the labeler is shown it at once. Demonstrations have none.
+
+    Args:
+        name: how the campaigns are called; the task's name is put behind it.
+
+    Raises:
+        DataError: which line is wrong, and how.
+    """
+    asks: dict[str, list[Ask]] = {"sensitive": [], "rank": [], "write": []}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"line {number}"
+        try:
+            given = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{where} is not JSON: {error}") from error
+        if not isinstance(given, dict) or not given.keys() <= {"task", "prompt", "answers", "gold"}:
+            raise DataError(f"{where}: expected an object with task, prompt, answers and gold")
+        task = given.get("task")
+        if task not in asks:
+            raise DataError(f"{where}: task is {task!r}, expected one of {', '.join(asks)}")
+        ask = _from_line(given, task, where, len(asks[task]))
+        ask.check(LIBRARY[task], where)
+        asks[task].append(ask)
+    if not any(asks.values()):
+        raise DataError("the file holds no screening items")
+    words = {"sensitive": "1 Sensitive text", "rank": "2 Ranking", "write": "3 Writing"}
+    return tuple(
+        Starter(name=f"{name} {words[task]}", form=LIBRARY[task], asks=tuple(found))
+        for task, found in asks.items()
+        if found
+    )
+
+
+def _from_line(given: Mapping[str, Any], task: str, where: str, place: int) -> Ask:
+    prompt, answers, gold = given.get("prompt"), given.get("answers") or [], given.get("gold")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise DataError(f"{where}: the prompt is {prompt!r}, expected a text")
+    if not isinstance(answers, list) or not all(isinstance(one, str) and one.strip() for one in answers):
+        raise DataError(f"{where}: the answers are not a list of texts")
+    if task != "write":
+        known = gold_of(gold, where) if isinstance(gold, dict) else None
+        if known is None or not (known.tiers if task == "rank" else known.values):
+            raise DataError(f"{where}: the gold is missing; a {task} item needs what the researchers said")
+        if task == "rank" and len(known.tiers) != len(answers):
+            raise DataError(f"{where}: the gold has {len(known.tiers)} tiers for {len(answers)} answers")
+    training = isinstance(gold, dict) and gold.get("part") == "training"
+    priority = (place if training else place + 1000) / 100_000  # practice first
+    candidates = tuple(Completion(text=one) for one in answers)
+    return Ask(prompt=_prompt(prompt), candidates=candidates, purpose="screening", gold=gold or None, priority=priority)
