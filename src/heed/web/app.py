@@ -19,7 +19,26 @@ from starlette.routing import Route as Address
 from heed.errors import AccessError, DataError, HeedError, LeaseError
 from heed.web import guard
 from heed.web.assets import Assets, environment
-from heed.web.pages import entry, settings, work
+from heed.web.pages import (
+    drift,
+    entry,
+    lead_agreement,
+    lead_appeals,
+    lead_audit,
+    lead_campaigns,
+    lead_forms,
+    lead_gold,
+    lead_guidelines,
+    lead_items,
+    lead_pairs,
+    lead_progress,
+    lead_screening,
+    me,
+    onboarding,
+    people,
+    settings,
+    work,
+)
 from heed.web.routes import Route
 from heed.web.visit import Forbidden, NotFound, Visit
 
@@ -30,6 +49,21 @@ ROUTES: Final[tuple[Route, ...]] = (
     *entry.ROUTES,
     *settings.ROUTES,
     *work.ROUTES,
+    *me.ROUTES,
+    *onboarding.ROUTES,
+    *people.ROUTES,
+    *lead_screening.ROUTES,
+    *lead_appeals.ROUTES,
+    *drift.ROUTES,
+    *lead_progress.ROUTES,
+    *lead_campaigns.ROUTES,
+    *lead_gold.ROUTES,
+    *lead_agreement.ROUTES,
+    *lead_items.ROUTES,
+    *lead_pairs.ROUTES,
+    *lead_guidelines.ROUTES,
+    *lead_forms.ROUTES,
+    *lead_audit.ROUTES,
 )
 """Every page there is."""
 log = logging.getLogger("heed.web")

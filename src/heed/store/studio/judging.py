@@ -14,8 +14,8 @@ from heed.store.rows import chunks
 from heed.store.studio import tables as s
 from heed.store.studio.judged import Graded, Judged, Judgements
 
-FIRST_LOOKS = ("ordinary", "anchor")
-"""Purposes of items whose judgements say something about agreement: not gold, which is chosen, nor second looks."""
+FIRST_LOOKS = ("ordinary",)
+"""Purposes of items whose judgements tell of agreement: not gold or anchors, which are chosen, nor second looks."""
 
 
 def read_judgements(

@@ -128,6 +128,12 @@ class Review:
         with self._store.reader() as connection:
             return read_items(connection, chosen, after, limit)
 
+    def count_items(self, campaign: str, purpose: str) -> int:
+        """Items of one purpose in a campaign."""
+        statement = select(func.count()).where(t.item.c.campaign == campaign, t.item.c.purpose == purpose)
+        with self._store.reader() as connection:
+            return int(connection.execute(statement).scalar_one())
+
     def item_rows(self, ids: list[int]) -> tuple[ItemRow, ...]:
         """These items as a list shows them, in this order."""
         with self._store.reader() as connection:
@@ -259,6 +265,19 @@ class Review:
                 columns = (t.generation.c.id, t.generation.c.text, t.generation.c.policy)
                 for row in connection.execute(select(*columns).where(t.generation.c.id.in_(chunk))):
                     found[row.id] = (row.text, row.policy)
+        return found
+
+    def item_answers(self, items: Iterable[int]) -> dict[int, tuple[int, ...]]:
+        """The answers of items in their canonical order, as rows of the database."""
+        found: dict[int, tuple[int, ...]] = {}
+        with self._store.reader() as connection:
+            for chunk in chunks(items):
+                statement = select(t.item_candidate.c.item_id, t.item_candidate.c.generation_id)
+                statement = statement.where(t.item_candidate.c.item_id.in_(chunk))
+                for row in connection.execute(
+                    statement.order_by(t.item_candidate.c.item_id, t.item_candidate.c.ordinal)
+                ):
+                    found[row.item_id] = (*found.get(row.item_id, ()), row.generation_id)
         return found
 
     def contents(self, items: list[int]) -> dict[int, Drawn]:

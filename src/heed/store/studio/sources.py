@@ -12,32 +12,13 @@ from sqlalchemy import Connection, Select, distinct, func, select
 
 from heed.errors import DataError
 from heed.forms import LETTERS
-from heed.records import Completion, Message, Prompt
+from heed.records import Completion, Prompt
 from heed.store import schema as t
+from heed.store.reading import COMPLETION_COLUMNS, PROMPT_COLUMNS, completion_of, prompt_of
 from heed.store.rows import chunks
 
 MOST: Final = 1_000_000
 """Items that may be drawn at once."""
-
-
-_PROMPT = [
-    t.prompt.c.record_id,
-    t.prompt.c.messages,
-    t.prompt.c.source,
-    t.prompt.c.category,
-    t.prompt.c.author,
-    t.prompt.c.split,
-    t.prompt.c.meta,
-]
-_ANSWER = [
-    t.generation.c.record_id.label("answer"),
-    t.generation.c.text,
-    t.generation.c.token_ids,
-    t.generation.c.logprobs,
-    t.generation.c.stop,
-    t.generation.c.policy,
-    t.generation.c.meta.label("answer_meta"),
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +113,16 @@ def read_contents(connection: Connection, items: Sequence[int]) -> dict[int, Dra
     for chunk in chunks(items):
         answers: dict[int, list[Completion]] = defaultdict(list)
         candidates = (
-            select(t.item_candidate.c.item_id, *_ANSWER)
+            select(t.item_candidate.c.item_id, *COMPLETION_COLUMNS)
             .join(t.generation, t.generation.c.id == t.item_candidate.c.generation_id)
             .where(t.item_candidate.c.item_id.in_(chunk))
             .order_by(t.item_candidate.c.item_id, t.item_candidate.c.ordinal)
         )
         for row in connection.execute(candidates):
-            answers[row.item_id].append(_completion(row))
-        prompts = select(t.item.c.id, *_PROMPT).join(t.prompt, t.prompt.c.id == t.item.c.prompt_id)
+            answers[row.item_id].append(completion_of(row))
+        prompts = select(t.item.c.id, *PROMPT_COLUMNS).join(t.prompt, t.prompt.c.id == t.item.c.prompt_id)
         for row in connection.execute(prompts.where(t.item.c.id.in_(chunk))):
-            found[row.id] = Drawn(prompt=_prompt(row), candidates=tuple(answers[row.id]))
+            found[row.id] = Drawn(prompt=prompt_of(row), candidates=tuple(answers[row.id]))
     return found
 
 
@@ -172,20 +153,22 @@ def _prompt_ids(draw: Draw) -> Select[Any]:
 
 
 def _draw_chunk(connection: Connection, draw: Draw, ids: Sequence[int], rng: random.Random) -> Iterator[Drawn]:
-    rows = {row.id: row for row in connection.execute(select(t.prompt.c.id, *_PROMPT).where(t.prompt.c.id.in_(ids)))}
+    rows = {
+        row.id: row for row in connection.execute(select(t.prompt.c.id, *PROMPT_COLUMNS).where(t.prompt.c.id.in_(ids)))
+    }
     answers: dict[int, dict[str, list[Completion]]] = defaultdict(lambda: defaultdict(list))
     if draw.answers:
         statement = (
-            select(t.generation.c.prompt_id, *_ANSWER)
+            select(t.generation.c.prompt_id, *COMPLETION_COLUMNS)
             .where(t.generation.c.prompt_id.in_(ids), t.generation.c.policy.in_(draw.policies))
             .order_by(t.generation.c.id)
         )
         for row in connection.execute(statement):
-            answers[row.prompt_id][row.policy].append(_completion(row))
+            answers[row.prompt_id][row.policy].append(completion_of(row))
     for one in ids:
         chosen = _spread(answers[one], draw.answers, rng) if draw.answers else ()
         if chosen is not None:
-            yield Drawn(prompt=_prompt(rows[one]), candidates=chosen)
+            yield Drawn(prompt=prompt_of(rows[one]), candidates=chosen)
 
 
 def _spread(by_policy: dict[str, list[Completion]], size: int, rng: random.Random) -> tuple[Completion, ...] | None:
@@ -201,27 +184,3 @@ def _spread(by_policy: dict[str, list[Completion]], size: int, rng: random.Rando
                     chosen[one.text] = one
                     break
     return tuple(chosen.values()) if len(chosen) == size else None
-
-
-def _prompt(row: Any) -> Prompt:
-    return Prompt(
-        id=row.record_id,
-        messages=tuple(Message(role=role, content=content) for role, content in row.messages),
-        source=row.source,
-        category=row.category,
-        user=row.author,
-        split=row.split,
-        meta=row.meta,
-    )
-
-
-def _completion(row: Any) -> Completion:
-    return Completion(
-        id=row.answer,
-        text=row.text,
-        token_ids=row.token_ids,
-        logprobs=row.logprobs,
-        stop=row.stop,
-        policy=row.policy,
-        meta=row.answer_meta,
-    )
