@@ -86,6 +86,7 @@ def open_page(context: BrowserContext, bench: Bench, labeler: str, path: str) ->
     """A page of the studio, signed in; a script error on it fails the test when it is checked."""
     session = bench.people.open_session(labeler, "test")
     context.add_cookies([{"name": "heed", "value": session.token, "url": bench.served.url}])
+    context.set_default_timeout(15_000)
     page = context.new_page()
     page.errors = []  # type: ignore[attr-defined]
     page.on("pageerror", lambda error: page.errors.append(str(error)))  # type: ignore[attr-defined]

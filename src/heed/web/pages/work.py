@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from heed.errors import DataError
+from heed.errors import DataError, LeaseError
 from heed.forms import LETTERS, Form
 from heed.records import Completion, Prompt
+from heed.store.studio.queue import SkipReason
 from heed.web.render import safe_html
 from heed.web.routes import Route
 from heed.web.visit import NotFound
@@ -20,15 +21,15 @@ from heed.web.visit import NotFound
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from heed.store.studio.campaigns import CampaignSettings
-    from heed.store.studio.queue import Done, Lease
+    from heed.store.studio.leases import Done, Lease
+    from heed.store.studio.settings import CampaignSettings
     from heed.web.visit import Visit
 
 HELD_AT_ONCE = 3
 """Tasks that one labeler may hold: the one in front, the one fetched ahead, and one in another tab."""
 PAGE = 30
 """Entries on one page of the history."""
-SKIP_REASONS = (
+SKIP_REASONS: tuple[tuple[SkipReason, str], ...] = (
     ("unclear", "I cannot tell what is wanted"),
     ("too_hard", "It needs knowledge that I do not have"),
     ("upsetting", "I would rather not work on this"),
@@ -99,9 +100,10 @@ def submit(visit: Visit) -> Response:
 
 def skip(visit: Visit) -> Response:
     """Put a task aside for good, with a reason."""
-    reason = _text(visit.json, "reason")
-    if reason not in dict(SKIP_REASONS):
-        raise DataError(f"reason {reason!r} is unknown; expected one of {', '.join(dict(SKIP_REASONS))}")
+    given = _text(visit.json, "reason")
+    reason = next((known for known, _ in SKIP_REASONS if known == given), None)
+    if reason is None:
+        raise DataError(f"reason {given[:40]!r} is unknown; expected one of {', '.join(dict(SKIP_REASONS))}")
     note = visit.json.get("note") or ""
     if not isinstance(note, str):
         raise DataError("the note is not text")
@@ -155,8 +157,11 @@ def history(visit: Visit) -> Response:
     """What this labeler has handed in, newest first."""
     before = _number(visit.query["before"]) if visit.query.get("before") else None
     done = visit.studio.queue.history(visit.me.id, limit=PAGE + 1, before=before)
-    older = done[PAGE - 1].response_id if len(done) > PAGE else None
-    return visit.page("work/history.html", title="History", done=done[:PAGE], older=older)
+    newest = [at for at, one in enumerate(done) if not one.superseded]  # each followed by its earlier versions
+    shown, older = done, None
+    if len(newest) > PAGE:
+        shown, older = done[: newest[PAGE]], done[newest[PAGE - 1]].response_id
+    return visit.page("work/history.html", title="History", done=shown, older=older)
 
 
 def history_entry(visit: Visit) -> Response:
@@ -231,10 +236,10 @@ def _rich(visit: Visit, text: str) -> str:
 
 def _own_entry(visit: Visit) -> Done:
     number = _number(visit.path["id"])
-    for entry in visit.studio.queue.history(visit.me.id, limit=1, before=number + 1):
-        if entry.response_id == number:
-            return entry
-    raise NotFound()
+    try:
+        return visit.studio.queue.done(visit.me.id, number)
+    except LeaseError as error:
+        raise NotFound() from error
 
 
 def _token(visit: Visit) -> str:

@@ -27,7 +27,10 @@ document.addEventListener("submit", (event) => {
     const unsent = waiting(account);
     const lose = `${unsent} of your answers ${unsent === 1 ? "has" : "have"} not reached the server yet and would be lost. Sign out anyway?`;
     if (unsent && !globalThis.confirm(lose)) event.preventDefault();
-    else forgetAccount(account);
+    else {
+      document.dispatchEvent(new CustomEvent("heed:sign-out"));
+      forgetAccount(account);
+    }
   }
 });
 

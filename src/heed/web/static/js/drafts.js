@@ -24,6 +24,10 @@ export class Drafts extends EventTarget {
     this.revision = 0;
     globalThis.addEventListener("pagehide", () => this.#leave());
     document.addEventListener("visibilitychange", () => document.hidden && this.#leave());
+    document.addEventListener("heed:sign-out", () => {
+      this.#leave();
+      this.close();
+    });
     globalThis.addEventListener("online", () => this.#soon(0));
   }
 
@@ -61,6 +65,7 @@ export class Drafts extends EventTarget {
     clearTimeout(this.#timer);
     if (this.#task) drop(this.account, this.#name);
     this.#task = null;
+    this.#tell("saved");
   }
 
   /** Put the task aside without losing what was typed. */
