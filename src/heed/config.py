@@ -135,6 +135,21 @@ class EvaluationConfig(Settings):
     """Prompts of the final evaluation, read for no other choice."""
 
 
+class LabelsConfig(Settings):
+    """What people said, as frozen data sets of the workspace. ``heed train`` fills these in."""
+
+    demonstrations: str | None = None
+    """Hash of the frozen demonstrations that ``heed run labels`` learns from."""
+    rankings: str | None = None
+    """Hash of the frozen rankings that its reward model learns from."""
+    heldout: str | None = None
+    """Hash of the frozen rankings by held-out labelers, which only measure."""
+    validation_share: Share = 0.1
+    """Of the prompts, whose rankings are kept from training and measure the reward model."""
+    learning_curve: bool = False
+    """Whether reward models on parts of the rankings are trained too, to say what more labels would add."""
+
+
 class RunConfig(Settings):
     """One run of the loop, whole."""
 
@@ -147,12 +162,13 @@ class RunConfig(Settings):
     base: str | None = None
     """Directory or hub name of a causal language model to start from, instead of pretraining one."""
     data: str | None = None
-    """Directory of the real data that ``heed run real`` reads."""
+    """Directory of the real data that ``heed run real`` reads; for ``heed run labels`` a file of plain text, if any."""
     microbatch: Positive = 64
     """Sequences that go through a model at once. It bounds memory and never changes a result."""
     model: ModelConfig = ModelConfig()
     pretrain: PretrainConfig = PretrainConfig()
     labeling: LabelingConfig = LabelingConfig()
+    labels: LabelsConfig = LabelsConfig()
     sft: SFTConfig = SFTConfig()
     reward: RewardConfig = RewardConfig()
     ppo: PPOConfig = PPOConfig()

@@ -17,7 +17,7 @@ import numpy as np
 from heed.config import PPOConfig, RunConfig, config_hash
 from heed.errors import DataError
 from heed.files import atomic_write, read_json, write_json
-from heed.records import Completion, Json, LabelerGroup, Prompt, Ranking
+from heed.records import Completion, Demonstration, Json, LabelerGroup, Prompt, Ranking
 from heed.roles import Decoding, Judge, Scorer
 from heed.runtime.seeds import derive_seed
 from heed.store import Store
@@ -163,18 +163,18 @@ def pretrain_on(
     return {"skill_before": before, "skill": skill(context, model), "tokens": result.tokens, **result.metrics}
 
 
-def sft(context: Context) -> Mapping[str, Json]:
-    """Supervised fine-tuning on the demonstrations."""
+def sft(context: Context, demonstrated: Callable[[Context], list[Demonstration]] | None = None) -> Mapping[str, Json]:
+    """Supervised fine-tuning on the demonstrations that the collect stage put in, or on others."""
     from heed.training.sft import sft as learn
 
     codec, model = load_codec(context), load_policy(context, "base")
+    demonstrations = (demonstrated or collected_demonstrations)(context)
     with open_store(context) as store:
-        demonstrations = store.demonstrations(campaign=campaign_of(context, "collect"))
         export = store.freeze_export("demonstrations", context.workspace.exports_dir, demonstrations)
     result = learn(
         model,
         codec.encode_demonstrations(demonstrations),
-        load_rows(context, "train"),
+        load_rows(context, "train") if context.config.sft.pretraining_coef else None,
         context.config.sft,
         codec,
         context.run,
@@ -215,7 +215,13 @@ def rank(
     return {"prompts": len(prompts), "rankings": len(rankings), "pairs": pairs, "tokens": tokens}
 
 
-def reward(context: Context, name: str, judged: Callable[[Context], Judged], blind: bool = False) -> Mapping[str, Json]:
+def reward(
+    context: Context,
+    name: str,
+    judged: Callable[[Context], Judged],
+    blind: bool = False,
+    demonstrated: Callable[[Context], list[Demonstration]] | None = None,
+) -> Mapping[str, Json]:
     """A reward model from the SFT model, its zero point and its temperature."""
     from heed.models.reward_model import RewardModel
     from heed.models.scorer import encode_groups
@@ -223,8 +229,8 @@ def reward(context: Context, name: str, judged: Callable[[Context], Judged], bli
 
     config, codec, runtime = context.config, load_codec(context), context.run.runtime
     rankings, validation = judged(context)
+    demonstrations = (demonstrated or collected_demonstrations)(context)[:1000]
     with open_store(context) as store:
-        demonstrations = store.demonstrations(campaign=campaign_of(context, "collect"))[:1000]
         export = store.freeze_export("rankings", context.workspace.exports_dir, rankings)
 
     def encode(some: Sequence[Ranking]) -> Any:
@@ -233,9 +239,8 @@ def reward(context: Context, name: str, judged: Callable[[Context], Judged], bli
 
     model = RewardModel.from_causal_lm(load_policy(context, "sft"), seed=config.seed, pad_id=codec.pad_id)
     result = reward_modeling(model, encode(rankings), config.reward, codec.pad_id, context.run, encode(validation))
-    written = encode_groups(
-        codec, [d.prompt for d in demonstrations], [[d.completion] for d in demonstrations], blind=blind
-    )
+    known = [(d.prompt, [d.completion]) for d in demonstrations] or [(r.prompt, r.completions) for r in rankings[:1000]]
+    written = encode_groups(codec, [prompt for prompt, _ in known], [answers for _, answers in known], blind=blind)
     set_zero_point(model, written, codec.pad_id, runtime)
     fit_temperature(model, encode(validation), codec.pad_id, runtime)
     save(context, name, model, parent="sft", export=export.hash, metrics=result.metrics)
@@ -298,6 +303,12 @@ def ppo(
 def open_store(context: Context) -> Store:
     """The workspace's database."""
     return context.workspace.store()
+
+
+def collected_demonstrations(context: Context) -> list[Demonstration]:
+    """The demonstrations of this run's collect stage."""
+    with open_store(context) as store:
+        return store.demonstrations(campaign=campaign_of(context, "collect"))
 
 
 def load_codec(context: Context) -> Codec:

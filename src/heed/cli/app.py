@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from heed import __version__
-from heed.cli import backup, crew, doctor, exchange, label, loop, measure, talk
+from heed.cli import ask, backup, crew, doctor, exchange, label, loop, measure, talk
 from heed.errors import HeedError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command(rich_help_panel="The loop")(loop.status)
 app.command(rich_help_panel="The loop")(loop.run)
 app.command(rich_help_panel="The loop")(loop.train)
 app.command(rich_help_panel="Labels")(label.label)
+app.command(rich_help_panel="Labels")(ask.ask)
 app.command(rich_help_panel="Labels")(crew.crew)
 app.command("import", rich_help_panel="Data")(exchange.import_)
 app.command(rich_help_panel="Data")(exchange.export)

@@ -109,7 +109,7 @@ def _print_dependents(dependents: Dependents, as_json: bool) -> None:
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="sandbox or real.")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="sandbox, real or labels.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     assignments: SetOption = None,
     only: Annotated[
@@ -134,6 +134,8 @@ def run(
     heed run sandbox --set ppo.kl_coef=0.05 --only ppo
 
     heed run real --set data=DIR
+
+    heed run labels --set base=DIR --only text --only base
     """
     from heed.config import override
     from heed.recipes import find
@@ -153,10 +155,17 @@ class TrainStage(StrEnum):
     ppo = "ppo"
 
 
+LabelCampaignOption = Annotated[
+    list[str] | None,
+    typer.Option("--campaign", metavar="NAME", help="Learn from this campaign's labels only. May be repeated."),
+]
+CurveOption = Annotated[
+    bool, typer.Option("--learning-curve", help="Also train on parts of the rankings: what would more labels add?")
+]
 _STAGES = {
     TrainStage.pretrain: r"base",
     TrainStage.sft: r"sft",
-    TrainStage.reward: r"reward(-\d+)?",
+    TrainStage.reward: r"reward(-\d+|-curve)?",
     TrainStage.ppo: r"ppo(-ptx)?(-\d+)?",
 }
 """Names of the stages of each, of every round; the report's controls are not among them."""
@@ -166,6 +175,8 @@ def train(
     stage: Annotated[TrainStage, typer.Argument(metavar="STAGE", help="pretrain, sft, reward or ppo.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     assignments: SetOption = None,
+    campaigns: LabelCampaignOption = None,
+    learning_curve: CurveOption = False,
     device: DeviceOption = "auto",
     dtype: DTypeOption = "float32",
     as_json: JsonOption = False,
@@ -173,9 +184,20 @@ def train(
 ) -> None:
     """Train one kind of model with the settings this workspace was last run with.
 
+    After heed run labels, what people have said so far is frozen first, and learned from.
+
     [dim]Example:[/]  heed train ppo --set ppo.kl_coef=0.1
     """
-    config = saved_config(open_workspace(workspace), assignments or [])
+    place = open_workspace(workspace)
+    config = saved_config(place, assignments or [])
+    if config.recipe == "labels" and stage in (TrainStage.sft, TrainStage.reward):
+        from heed.cli.freeze import freeze_labels
+
+        config = freeze_labels(config, place, stage, campaigns or [], learning_curve)
+    elif campaigns or learning_curve:
+        raise typer.BadParameter(
+            "--campaign and --learning-curve belong to sft and reward after heed run labels"
+        )
     wanted = [name for name in stage_names(config) if re.fullmatch(_STAGES[stage], name)]
     outcomes = start(config, workspace, wanted, device=device, dtype=dtype, quiet=quiet)
     _tell(config, workspace, outcomes, as_json)

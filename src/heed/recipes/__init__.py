@@ -13,7 +13,7 @@ from heed.config import RunConfig
 from heed.errors import ConfigError, nearest
 from heed.pipeline import Stage
 
-NAMES = ("sandbox", "real")
+NAMES = ("sandbox", "real", "labels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
