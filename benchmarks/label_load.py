@@ -151,7 +151,8 @@ def _result(load: Load, workspace: Workspace, outcome: Outcome, seeding: float) 
     url = load.url or f"sqlite:///{workspace.db}"
     engine = create_engine(url)
     with engine.connect() as connection:
-        stored = dict(connection.execute(text("SELECT idempotency_key, id FROM response")).tuples().all())
+        rows = connection.execute(text("SELECT idempotency_key, id FROM response"))
+        stored: dict[str, int] = {row[0]: row[1] for row in rows}
         exported = set(connection.execute(text("SELECT response_id FROM export_response")).scalars())
         ordinary = set(
             connection.execute(
