@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.browser.bench import Bench, open_page, press, ready, wait_for
 
 from heed.records import Prompt
 from heed.store.studio.asks import Ask
-from tests.browser.bench import Bench, open_page, press, ready, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page

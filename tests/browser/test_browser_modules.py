@@ -60,7 +60,8 @@ def test_random_moves_keep_an_order_an_order_and_undo_takes_each_back(modules: P
                     if (tiers.some((tier, at) => tier !== at)) wrong.push(['gap', seed]);
                     for (const a of letters) for (const b of letters) {
                         const [x, y] = [model.slots[a], model.slots[b]];
-                        if (x && y && Math.sign(x - y) !== Math.sign(model.tiers[a] - model.tiers[b])) wrong.push(['order', seed]);
+                        const tiers = model.tiers;
+                        if (x && y && Math.sign(x - y) !== Math.sign(tiers[a] - tiers[b])) wrong.push(['order', seed]);
                     }
                 }
                 while (states.length > 1) {
@@ -123,7 +124,8 @@ def test_sorting_by_questions_finds_any_weak_order_within_its_bound(modules: Pag
                     if (asked % 3 === 0) { sort.undo(); sort.answer(by < 0 ? 'better' : by > 0 ? 'worse' : 'same'); }
                 }
                 const found = sort.order.map((tier) => tier.map((one) => rank[one]));
-                const right = found.every((tier, at) => tier.every((one) => one === tier[0]) && (!at || found[at - 1][0] < tier[0]));
+                const even = found.every((tier) => tier.every((one) => one === tier[0]));
+                const right = even && found.every((tier, at) => !at || found[at - 1][0] < tier[0]);
                 if (!right || asked > bound) return { seed, found, asked, bound };
                 worst[letters.length] = Math.max(worst[letters.length] ?? 0, bound);
             }
@@ -141,18 +143,21 @@ def test_a_difference_rebuilds_both_texts_and_keeps_as_much_as_possible(modules:
                 if (!a.length || !b.length) return 0;
                 const best = Array.from({ length: a.length + 1 }, () => new Array(b.length + 1).fill(0));
                 for (let i = 1; i <= a.length; i += 1) for (let j = 1; j <= b.length; j += 1) {
-                    best[i][j] = a[i - 1] === b[j - 1] ? best[i - 1][j - 1] + 1 : Math.max(best[i - 1][j], best[i][j - 1]);
+                    const longer = Math.max(best[i - 1][j], best[i][j - 1]);
+                    best[i][j] = a[i - 1] === b[j - 1] ? best[i - 1][j - 1] + 1 : longer;
                 }
                 return best[a.length][b.length];
             };
             const bag = ['a', 'b', 'c', ' ', ' ', ',', 'Seine', '\\n', 'Ünï'];
             for (let seed = 1; seed <= 400; seed += 1) {
                 const random = draw(seed);
-                const text = () => Array.from({ length: Math.floor(random() * 14) }, () => bag[Math.floor(random() * bag.length)]).join('');
+                const word = () => bag[Math.floor(random() * bag.length)];
+                const text = () => Array.from({ length: Math.floor(random() * 14) }, word).join('');
                 const [before, after] = [text(), text()];
                 const pieces = compare(before, after);
-                const only = (kind) => pieces.filter(([one]) => one === 'same' || one === kind).map(([, part]) => part).join('');
-                const kept = pieces.filter(([one]) => one === 'same').flatMap(([, part]) => words(part)).length;
+                const of = (...kinds) => pieces.filter(([one]) => kinds.includes(one)).map(([, part]) => part);
+                const only = (kind) => of('same', kind).join('');
+                const kept = of('same').flatMap(words).length;
                 if (only('out') !== before || only('in') !== after) return { seed, before, after, pieces };
                 if (kept !== slow(words(before), words(after))) return { seed, before, after, kept };
             }

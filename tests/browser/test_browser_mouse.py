@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tests.browser.bench import Bench, ready, wait_for
+
 from heed.records import Completion, Prompt
 from heed.store.studio.asks import Ask
-from tests.browser.bench import Bench, ready, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
