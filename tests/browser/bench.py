@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.browser.serving import Served
-
+from browser.serving import Served
 from heed.form_library import LIBRARY
 from heed.records import Completion, Prompt
 from heed.store import Workspace

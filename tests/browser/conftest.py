@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.browser.bench import Bench, open_page
-from tests.browser.serving import Served
+
+from browser.bench import Bench, open_page
+from browser.serving import Served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.browser.bench import Bench, open_page, press, ready, wait_for
 
+from browser.bench import Bench, open_page, press, ready, wait_for
 from heed.records import Prompt
 from heed.store.studio.asks import Ask
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.browser.bench import Bench, press, ready, wait_for
 
+from browser.bench import Bench, press, ready, wait_for
 from heed.form_library import LIBRARY
 from heed.records import Completion, Prompt
 from heed.store.studio.asks import Ask
@@ -261,8 +261,6 @@ def test_strokes_of_a_ranking(bench: Bench, sit_down: Sit, capsys: pytest.Captur
     wait_for(lambda: len(bench.payloads(labeler)) == 16)
     bare, kept = statistics.median(plain), statistics.median(graded)
     with capsys.disabled():
-        print(
-            f"\nK=4 ranking: {bare:g} keys ({bare - 1:g} placements, handing in); {kept:g} after own grades; n = 16"
-        )
+        print(f"\nK=4 ranking: {bare:g} keys ({bare - 1:g} placements, handing in); {kept:g} after own grades; n = 16")
     assert bare == 5
     assert kept <= 3

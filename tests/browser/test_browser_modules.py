@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.browser.bench import Bench, open_page
+
+from browser.bench import Bench, open_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

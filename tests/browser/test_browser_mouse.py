@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.browser.bench import Bench, ready, wait_for
-
+from browser.bench import Bench, ready, wait_for
 from heed.records import Completion, Prompt
 from heed.store.studio.asks import Ask
 
