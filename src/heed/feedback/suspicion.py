@@ -96,7 +96,7 @@ def _by_item(matches: Sequence[Match]) -> list[Match]:
 
 def _in_words(gold: Sequence[float], of_gold: str, agreed: Sequence[float], of_others: str) -> str:
     parts = [
-        f"{sum(values) / len(values):.0%} " + words.format(n=len(values))
+        f"{100 * sum(values) / len(values):.0f} % " + words.format(n=len(values))
         for values, words in ((gold, of_gold), (agreed, of_others))
         if values
     ]
