@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from heed import __version__
-from heed.cli import ask, backup, crew, doctor, exchange, label, loop, measure, talk
+from heed.cli import ask, backup, crew, doctor, exchange, label, loop, measure, people, talk
 from heed.errors import HeedError
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command("import", rich_help_panel="Data")(exchange.import_)
 app.command(rich_help_panel="Data")(exchange.export)
 app.command(rich_help_panel="Data")(backup.backup)
 app.command(rich_help_panel="Data")(backup.restore)
+app.command(rich_help_panel="Data")(people.forget)
 app.command(rich_help_panel="Models")(talk.sample)
 app.command(rich_help_panel="Models")(talk.chat)
 app.command(rich_help_panel="Figures")(measure.evaluate)

@@ -25,7 +25,6 @@ from heed.cli.common import (
 if TYPE_CHECKING:
     from heed.data.hygiene import Item
     from heed.records import Demonstration, Prompt, Ranking
-    from heed.store.database import Store
 
 T = TypeVar("T")
 
@@ -51,6 +50,7 @@ def import_(
     """
     from heed.data.readers import read
     from heed.runtime.progress import open_progress
+    from heed.store.intake import add_records
 
     format_name, path = split_source(source)
     progress = open_progress(sys.stderr, silent=quiet or as_json)
@@ -64,7 +64,7 @@ def import_(
         with progress.track(0, "records") as tracker:
             for batch in batches(records, _BATCH):
                 read_in.update(type(record).__name__.lower() for record in batch)
-                add(store, batch)
+                add_records(store, batch)
                 tracker.advance(len(batch))
         after = store.counts()
     progress.close()
@@ -169,28 +169,6 @@ def split_source(source: str) -> tuple[str, Path]:
     if not colon or not path:
         raise ConfigError(f"{source!r}: expected FORMAT:PATH, such as hh-rlhf:train.jsonl.gz")
     return format_name, Path(path)
-
-
-def add(store: Store, records: Iterable[object]) -> None:
-    """Put records of any kind into the store. Labelers it does not know yet are people of the training group.
-
-    Raises:
-        DataError: a record is plain text, which is for pretraining and read from its file.
-    """
-    from heed.errors import DataError
-    from heed.records import Demonstration, Labeler, Prompt, Ranking, Rating
-
-    records = list(records)
-    if any(isinstance(one, str) for one in records):
-        raise DataError("plain text is not kept in a workspace; name its file in the settings of a run instead")
-    store.add_labelers([one for one in records if isinstance(one, Labeler)])
-    known = {labeler.id for labeler in store.labelers()}
-    named = dict.fromkeys(one.labeler for one in records if isinstance(one, Demonstration | Ranking | Rating))
-    store.add_labelers([Labeler(id=name) for name in named if name and name not in known])
-    store.add_prompts([one for one in records if isinstance(one, Prompt)])
-    store.add_demonstrations([one for one in records if isinstance(one, Demonstration)])
-    store.add_rankings([one for one in records if isinstance(one, Ranking)])
-    store.add_ratings([one for one in records if isinstance(one, Rating)])
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
