@@ -20,6 +20,7 @@ from heed.errors import AccessError, DataError, HeedError, LeaseError
 from heed.web import guard
 from heed.web.assets import Assets, environment
 from heed.web.pages import (
+    data,
     drift,
     entry,
     lead_agreement,
@@ -36,7 +37,9 @@ from heed.web.pages import (
     me,
     onboarding,
     people,
+    privacy,
     settings,
+    train,
     work,
 )
 from heed.web.routes import Route
@@ -64,6 +67,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *lead_guidelines.ROUTES,
     *lead_forms.ROUTES,
     *lead_audit.ROUTES,
+    *train.ROUTES,
+    *data.ROUTES,
+    *privacy.ROUTES,
 )
 """Every page there is."""
 log = logging.getLogger("heed.web")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from heed.store.studio.audit import Audit
 from heed.store.studio.campaigns import Campaigns
+from heed.store.studio.jobs import Jobs
 from heed.store.studio.people import People
 from heed.store.studio.privacy import Privacy
 from heed.store.studio.queue import Queue
@@ -53,6 +54,7 @@ class Studio:
     standing: Standing
     screening: Screening
     privacy: Privacy
+    jobs: Jobs
     desk: Sampler | None = None
     """Answers for chats, from models in a process of their own."""
     settings: StudioSettings = field(default_factory=StudioSettings)
@@ -74,6 +76,7 @@ class Studio:
             standing=Standing(store),
             screening=Screening(store),
             privacy=Privacy(store),
+            jobs=Jobs(store),
             desk=desk,
             settings=settings or StudioSettings(),
             clock=store.now,
