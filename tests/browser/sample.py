@@ -40,7 +40,7 @@ QUESTIONS = (
 )
 ANSWERS = (
     "Canberra. It was chosen as a compromise between Sydney and Melbourne.",
-    "The capital is **Canberra**.\n\n- Sydney and Melbourne both wanted to be it\n- so a new city was built between them\n\n"
+    "The capital is **Canberra**.\n\n- Sydney and Melbourne both wanted to be it\n- so a city was built between them\n\n"
     "It has been the seat of parliament since 1927.",
     "Sydney is the capital of Australia. It is a large city with a famous opera house, many beaches and a harbour. "
     "People like to visit it in summer, and it has been the capital for a very long time.",
@@ -72,9 +72,7 @@ class Sample:
         bare = [Ask(prompt=Prompt.from_text(text)) for text in QUESTIONS]
         self.campaigns["write"] = bench.campaign("write", bare)
         brief = "Something that you would ask about cooking. It should need more than one sentence of answer."
-        briefs = [
-            Ask(prompt=Prompt(messages=(Message(role="user", content=brief + " " * n),), split="brief")) for n in (0, 1)
-        ]
+        briefs = [Ask(prompt=Prompt.from_text(brief + " " * number, split="brief")) for number in (0, 1)]
         self.campaigns["prompt"] = bench.campaign("prompt", briefs)
         self.campaigns["edit"] = bench.campaign("edit", [self.ask(n, 1) for n in range(3)])
         self.campaigns["sensitive"] = bench.campaign("sensitive", bare)
