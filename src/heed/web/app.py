@@ -103,6 +103,8 @@ def _answerer(route: Route, studio: Studio, templates: Any) -> Callable[[Request
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             return refusal(visit, 500, "Something went wrong here. It has been noted; nothing of yours was changed.")
+        finally:
+            await request.close()  # files that were sent
 
     return answer
 
