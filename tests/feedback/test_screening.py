@@ -89,6 +89,9 @@ def test_advice_goes_with_the_intervals() -> None:
     orders = [ranked(100 + item, (0, 1), (0, 1)) for item in range(40)]
     ratings = {200 + item: [7.0] for item in range(4)}
     assert screen(right + orders, ratings, None).advice == "accept"
+    assert "the intervals still reach under it: Writes" not in screen(right + orders, ratings, None).why
+    assert screen(right + orders, ratings, None, left=2).why == "still open: 2 items to answer"
+    assert screen(right + orders, ratings | {300: []}, None).why == "still open: 1 texts to rate"
     assert screen(wrong + orders, ratings, None).advice == "decline"
     assert screen(right, ratings, None).advice == "not finished"
     assert "no ranking" in screen(right, {}, None).parts[1].figure.undefined

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -173,7 +175,14 @@ def test_what_is_kept_is_made_anew_when_something_was_said(store: Store, queue: 
     gold_campaign(store)
     assert standing.keep("n", lambda: 99) == 0
     work(queue, ann, ranking(0, 1))
+    later = store.now() + timedelta(seconds=20)
+    store._clock = lambda: later
     assert standing.keep("n", lambda: len(standing.said())) == 1
+    assert standing.keep("slow", lambda: time.sleep(0.05) or "old") == "old"
+    store.add_rankings([Ranking(prompt=Prompt.from_text("x"), completions=answers("x", "a", "b")[1], tiers=(0, 1))])
+    assert standing.keep("slow", lambda: "new") == "old"  # for a second, however much is said
+    store.withdraw_labeler(ann.id)
+    assert standing.keep("slow", lambda: "new") == "new"
 
 
 def test_who_leaves_is_left_out_and_named_in_the_log(store: Store, queue: Queue) -> None:

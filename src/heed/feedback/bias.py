@@ -36,6 +36,9 @@ TRAITS = {
     "first": "Was the first one on the screen",
 }
 """What is measured, in words."""
+SHORT = {"length": "Longer", "lists": "Lists", "code": "Code", "headings": "Headings", "earlier": "Earlier",
+         "first": "First"}  # fmt: skip
+"""The same at the head of a table."""
 
 _LIST = re.compile(r"^\s*(?:[-*+\u2022]|\d{1,3}[.)])\s+\S", re.MULTILINE)
 _CODE = re.compile(r"```|^(?: {4}|\t)\S", re.MULTILINE)

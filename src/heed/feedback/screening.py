@@ -74,6 +74,7 @@ def screen(
     topics: Sequence[str] | None,
     team: Mapping[str, int] | None = None,
     thresholds: Thresholds | None = None,
+    left: int = 0,
 ) -> Screened:
     """The four parts of one candidate, and what their arithmetic suggests.
 
@@ -83,6 +84,7 @@ def screen(
         topics: what the candidate declared, None before.
         team: how many others named each topic.
         thresholds: other than InstructGPT's.
+        left: items that the candidate has still to answer.
     """
     limits = thresholds or Thresholds()
     means = [sum(given) / len(given) for given in ratings.values() if given]
@@ -103,7 +105,8 @@ def screen(
         )
         for part, figure in figures.items()
     )
-    advice, why = _advice(parts)
+    unrated = sum(not given for given in ratings.values())
+    advice, why = _advice(parts, left, unrated)
     adds = tuple(topic for topic in topics or () if not (team or {}).get(topic) and topic != "none of these")
     return Screened(parts=parts, topics=None if topics is None else tuple(topics), adds=adds, advice=advice, why=why)
 
@@ -144,8 +147,10 @@ def _standing(figure: Figure, threshold: float) -> Standing:
     return "below" if figure.estimate.high < threshold else "about"
 
 
-def _advice(parts: Sequence[PartFigure]) -> tuple[Advice, str]:
+def _advice(parts: Sequence[PartFigure], left: int, unrated: int) -> tuple[Advice, str]:
     missing = [part.title for part in parts if part.standing == "unknown"]
+    missing += [f"{left} items to answer"] if left else []
+    missing += [f"{unrated} texts to rate"] if unrated else []
     if missing:
         return "not finished", f"still open: {'; '.join(missing)}"
     low = [part.title for part in parts if part.standing == "below"]
@@ -154,4 +159,6 @@ def _advice(parts: Sequence[PartFigure]) -> tuple[Advice, str]:
     near = [part.title for part in parts if part.standing == "about"]
     if near:
         return "look closer", f"under the threshold, yet the interval reaches it: {'; '.join(near)}"
-    return "accept", "every part is at its threshold or over it"
+    wide = [part.title for part in parts if part.figure.estimate and part.figure.estimate.low < part.threshold]
+    reaches = f"; the intervals still reach under it: {'; '.join(wide)}" if wide else ""
+    return "accept", f"every part is at its threshold or over it{reaches}"

@@ -3,6 +3,7 @@
 Nobody is ever removed by this. Each sign is a bet against "this labeler is within the bounds" that has been won
 (:mod:`heed.feedback.evidence`): if everybody is within them, the chance that anyone at all is ever named is at most
 ``rate``, however often the page is looked at. How soon somebody is found depends on how many items they have done.
+(For agreement the promise is kept nearly rather than exactly: what others say later changes earlier comparisons.)
 """
 
 from __future__ import annotations

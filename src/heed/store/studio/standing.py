@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from time import perf_counter
 from typing import Any, Literal, TypeVar, cast
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -28,6 +29,8 @@ NEWEST = 20_000
 """Answers that the table of labelers looks at, the newest ones."""
 STYLED = 4_000
 """Rankings that the bias meter looks at, the newest ones."""
+KEPT_FOR = 20
+"""How many times as long as it took to make them figures are kept while answers come in."""
 MAX_WORDS = 4_000
 """Characters of a word of feedback, an appeal or its answer."""
 
@@ -95,12 +98,7 @@ class Standing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: dict[Hashable, tuple[Hashable, Any]] = {}
-
-    def stamp(self) -> Hashable:
-        """Something that changes when anything that figures rest on has changed."""
-        with self._store.reader() as connection:
-            return _stamp(connection)
+        self._kept: dict[Hashable, _Kept] = {}
 
     def said(self, which: Which | None = None) -> list[Said]:
         """Responses that still count, oldest first."""
@@ -118,13 +116,21 @@ class Standing:
             return read_texts(connection, items)
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What ``make`` gave the last time, unless something was said, withdrawn or decided since."""
-        stamp = self.stamp()
+        """What ``make`` gave the last time, unless something was withdrawn or decided since, or said.
+
+        What took long is kept a while although something was said: twenty times as long as it took, so that no more
+        than a twentieth of the time goes into it.
+        """
+        with self._store.reader() as connection:
+            decided, said = _stamp(connection)
+        now = self._store.now()
         kept = self._kept.get(key)
-        if kept is None or kept[0] != stamp:
-            kept = (stamp, make())
-            self._kept[key] = kept
-        return cast(T, kept[1])
+        if kept is None or kept.decided != decided or (kept.said != said and not kept.made <= now < kept.until):
+            began = perf_counter()
+            value = make()
+            until = now + timedelta(seconds=KEPT_FOR * (perf_counter() - began))
+            kept = self._kept[key] = _Kept(decided=decided, said=said, made=now, until=until, value=value)
+        return cast(T, kept.value)
 
     def counts(self) -> dict[str, Counts]:
         """By labeler, how much they did; everybody is there."""
@@ -313,16 +319,26 @@ class Standing:
         return dependents
 
 
-def _stamp(connection: Connection) -> Hashable:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    decided: Hashable
+    said: Hashable
+    made: datetime
+    until: datetime
+    value: Any
+
+
+def _stamp(connection: Connection) -> tuple[Hashable, Hashable]:
+    """What changes with every decision, and what changes with every answer."""
+    said = connection.execute(select(func.max(t.response.c.id))).scalar()
     row = connection.execute(
         select(
-            select(func.max(t.response.c.id)).scalar_subquery(),
             select(func.count(t.labeler.c.withdrawn_at)).scalar_subquery(),
             select(func.count(s.appeal.c.decided_at)).scalar_subquery(),
             select(func.max(s.screening_result.c.id)).scalar_subquery(),
         )
     ).one()
-    return tuple(row)
+    return tuple(row), said
 
 
 def _counts(connection: Connection) -> dict[str, Counts]:

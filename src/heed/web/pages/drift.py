@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from heed.feedback.bias import Bias, Shown, bias_meter, style_of
+from heed.feedback.bias import SHORT, Bias, Shown, bias_meter, style_of
 from heed.feedback.drift import ALARM_RATE, Chart, by_labeler, chart
 from heed.store.studio.standing import STYLED
 from heed.store.studio.works import Which
@@ -81,6 +81,7 @@ def bias(visit: Visit) -> Response:
         people=visit.studio.review.people(),
         person_name=person_name,
         newest=STYLED,
+        short=SHORT,
     )
 
 

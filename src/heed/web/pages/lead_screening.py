@@ -9,9 +9,9 @@ from heed.errors import DataError
 from heed.feedback.known import against_gold
 from heed.feedback.screening import Screened, coverage, screen
 from heed.feedback.starter import Starter, screening_set, starter
-from heed.records import content_id
-from heed.store.studio.campaigns import CampaignSettings
+from heed.records import Json, content_id
 from heed.store.studio.screening import PARTS, Candidate
+from heed.store.studio.settings import CampaignSettings
 from heed.web.pages.lead_common import row_number, whole
 from heed.web.pages.me import expected_lines
 from heed.web.pages.onboarding import PART_WORDS, TOPICS
@@ -93,8 +93,8 @@ def decide(visit: Visit) -> Response:
     if choice not in ("accept", "decline"):
         raise DataError(f"the decision is {choice!r}, expected accept or decline")
     found = _screened(visit, who.labeler)
-    figures = {
-        part.part: None if part.figure.estimate is None else part.figure.estimate.as_json() for part in found.parts
+    figures: dict[str, Json] = {
+        str(part.part): None if part.figure.estimate is None else part.figure.estimate.as_json() for part in found.parts
     }
     visit.studio.screening.decide(
         who.labeler,
@@ -148,7 +148,8 @@ def _screened(visit: Visit, labeler: str) -> Screened:
     ratings = {one.looked.said.response_id: [score for _, score in one.ratings] for one in screening.written(labeler)}
     declared = screening.topics()
     team = Counter(topic for other, named in declared.items() if other != labeler for topic in named)
-    return screen(screening.said(labeler), ratings, declared.get(labeler), team)
+    left = sum(part.total - part.done for part in screening.parts(labeler))
+    return screen(screening.said(labeler), ratings, declared.get(labeler), team, left=left)
 
 
 def _known(visit: Visit) -> Candidate:
