@@ -40,7 +40,7 @@ QUESTIONS = (
 )
 ANSWERS = (
     "Canberra. It was chosen as a compromise between Sydney and Melbourne.",
-    "The capital is **Canberra**.\n\n- Sydney and Melbourne both wanted to be it\n- so a city was built between them\n\n"
+    "The capital is **Canberra**.\n\n- Sydney and Melbourne both wanted to be it\n- so it was built between them\n\n"
     "It has been the seat of parliament since 1927.",
     "Sydney is the capital of Australia. It is a large city with a famous opera house, many beaches and a harbour. "
     "People like to visit it in summer, and it has been the capital for a very long time.",

@@ -136,9 +136,9 @@ def preview(visit: Visit) -> Response:
 
 def guideline(visit: Visit) -> Response:
     """The guideline, the newest or the version asked for, as a page."""
-    versions = visit.studio.campaigns.guidelines()
+    versions = sorted(visit.studio.campaigns.guidelines(), key=lambda one: -one.version)
     asked = visit.query.get("version", "")
-    found = next((one for one in reversed(versions) if not asked or str(one.version) == asked), None)
+    found = next((one for one in versions if not asked or str(one.version) == asked), None)
     if asked and found is None:
         raise NotFound()
     return visit.page("work/guideline.html", title="Guideline", guideline=found, versions=versions)

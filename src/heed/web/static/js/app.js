@@ -34,6 +34,12 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+/** Where one is can be seen in a row of links that is wider than the screen. */
+for (const link of document.querySelectorAll("nav [aria-current]")) {
+  const nav = link.closest("nav");
+  nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
+}
+
 document.addEventListener("heed:fragment", (event) => localTimes(event.target));
 localTimes(document);
 if (meta("heed-account")) forgetStrangers(meta("heed-account"));
