@@ -62,7 +62,7 @@ def test_sides_that_differ_elsewhere_too_read_the_rules_differently() -> None:
     for unit in range(1, 20):
         rows += [judged(unit, who, 0, 1) for who in "ab"] + [judged(unit, who, 1, 0) for who in "cd"]
     found = only(rows)
-    assert found.cause == "guideline_gap" and "0% elsewhere" in found.why
+    assert found.cause == "guideline_gap" and "0 % elsewhere" in found.why
 
 
 def test_the_item_divides_where_its_sides_agree_elsewhere() -> None:
@@ -115,3 +115,11 @@ def test_the_order_of_labelers_and_answers_changes_nothing(draw: random.Random, 
         (one.unit, one.difference, one.odd) for one in there
     ]
     assert all(one.cause in CAUSES for one in here)
+
+
+def test_one_who_differs_from_everybody_is_no_reading_of_the_rules() -> None:
+    """d turns everything round; on item 1, which only a and d judged, the slip is d's."""
+    rows = [judged(unit, who, *((1, 0) if who == "d" else (0, 1))) for unit in range(2, 20) for who in "abcd"]
+    found = only([judged(1, "a", 0, 1), judged(1, "d", 1, 0), *rows])
+    assert (found.cause, found.odd) == ("labeler_error", "d")
+    assert "0 % elsewhere too, where 100 % is usual" in found.why

@@ -188,7 +188,7 @@ def ranking_alpha(met: Meetings, chosen: Iterable[int] | None = None) -> Figure:
         tables.append((met_here + met_here[:, ::-1, ::-1]).reshape(len(members), 9))
     people = len({one.labeler for group in units.values() for one in group})
     comparisons = sum(len(group[0].tiers) * (len(group[0].tiers) - 1) // 2 for group in units.values())
-    return _alpha(np.concatenate(tables), np.array([-1.0, 0.0, 1.0]), "ordinal", comparisons, people)
+    return _alpha(np.concatenate(tables), np.array([-1.0, 0.0, 1.0]), "ordinal", comparisons, people, len(units))
 
 
 def graded_alpha(graded: Sequence[Graded], level: Level) -> Figure:
@@ -204,16 +204,16 @@ def graded_alpha(graded: Sequence[Graded], level: Level) -> Figure:
             counts[row, place[value]] += count
     table = coincidences(counts).reshape(len(several), -1)
     table = _by_cluster(table, np.array([one.cluster for one in several]))
-    return _alpha(table, np.array(domain), level, len(several), 0)
+    return _alpha(table, np.array(domain), level, len(several), 0, len(several))
 
 
-def _alpha(table: Array, domain: Array, level: Level, n: int, people: int) -> Figure:
+def _alpha(table: Array, domain: Array, level: Level, n: int, people: int, units: int) -> Figure:
     """Alpha with its interval from (clusters, V * V) coincidences."""
     size = domain.size
     value = float(alphas(table.sum(axis=0).reshape(1, size, size), domain, level)[0])
     if np.isnan(value):
         same = "everyone gave the same value everywhere, so agreement cannot be told from chance (0 / 0)"
-        return Figure(estimate=None, undefined=same, num_units=n, num_labelers=people)
+        return Figure(estimate=None, undefined=same, num_units=units, num_labelers=people)
     draws = alphas(cluster_draws(table).reshape(-1, size, size), domain, level)
     kept = draws[~np.isnan(draws)]
     if kept.size < draws.size / 2:  # most resamples hold one value only: what is rare was seen too seldom to say more
@@ -221,7 +221,7 @@ def _alpha(table: Array, domain: Array, level: Level, n: int, people: int) -> Fi
     else:
         low, high = percentiles(kept)
     estimate = Estimate(value=value, low=min(low, value), high=max(high, value), n=n)
-    return Figure(estimate=estimate, num_units=n, num_labelers=people)
+    return Figure(estimate=estimate, num_units=units, num_labelers=people)
 
 
 def _by_cluster(table: Array, clusters: npt.NDArray[Any]) -> Array:

@@ -129,6 +129,7 @@ def _finding(
 
 def _guess(group: Sequence[Judged], known: Knowledge, camps: _Camps, rules: Rules) -> tuple[Cause, str, str]:
     """Cause, reason and odd one out of a contested unit."""
+    group = sorted(group, key=lambda one: one.labeler)
     apart = _distances(group)
     odd = _odd_one_out(apart, rules)
     if odd is not None:
@@ -141,7 +142,10 @@ def _guess(group: Sequence[Judged], known: Knowledge, camps: _Camps, rules: Rule
         return "labeler_error", f"one of {len(group)} labelers {' and '.join(doubts)}", one.labeler
     tied = _tied(group)
     if tied >= rules.ties:
-        return "equal", f"{tied:.0%} of the pairs of answers are ties", ""
+        return "equal", f"{tied * 100:.0f} % of the pairs of answers are ties", ""
+    stranger = camps.stranger(group, apart, rules)
+    if stranger is not None:
+        return "labeler_error", stranger[1], stranger[0]
     gap = _split_follows(group, apart, camps, rules)
     if gap:
         return "guideline_gap", gap, ""
@@ -181,7 +185,7 @@ def _doubts(one: Judged, known: Knowledge, rules: Rules) -> list[str]:
         doubts.append(f"took {one.active_ms / 1000:.0f} s where {usual / 1000:.0f} s are usual")
     share, n = known.consistency.get(one.labeler, (1.0, 0))
     if n >= rules.camp_count and share < rules.unsteady:
-        doubts.append(f"agrees with themselves on {share:.0%} of second looks")
+        doubts.append(f"agrees with themselves on {share * 100:.0f} % of second looks")
     return doubts
 
 
@@ -198,7 +202,8 @@ def _split_follows(group: Sequence[Judged], apart: Array, camps: _Camps, rules: 
     with each other than among themselves on *other* answers too, then it is not the item that divides them.
     """
     left, right = _two_camps(apart)
-    versions = [{group[index].guideline for index in camp} for camp in (left, right)]
+    people = [[group[index] for index in camp if group[index].kind == "human"] for camp in (left, right)]
+    versions = [{one.guideline for one in camp} for camp in people]
     if len(versions[0]) == len(versions[1]) == 1 and versions[0] != versions[1]:
         return "the sides judged under different versions of the guideline"
     across = [(group[a], group[b]) for a in left for b in right]
@@ -207,7 +212,10 @@ def _split_follows(group: Sequence[Judged], apart: Array, camps: _Camps, rules: 
     here, n_within = camps.elsewhere(within) if within else camps.usual
     if n_across < rules.camp_count or n_within < rules.camp_count or here - there < rules.camp_gap:
         return ""
-    return f"these sides agree on {there:.0%} elsewhere too, where {here:.0%} is usual: they read the rules differently"
+    return (
+        f"these sides agree on {there * 100:.0f} % elsewhere too, where {here * 100:.0f} % is usual: "
+        "they read the rules differently"
+    )
 
 
 def _two_camps(apart: Array) -> tuple[list[int], list[int]]:
@@ -239,6 +247,27 @@ class _Camps:
         total = float(self._count.sum()) / 2
         self.usual = (float(self._agreed.sum()) / 2 / total if total else 0.0, int(total))
         """Agreement of any two labelers, and the number of comparisons."""
+
+    def stranger(self, group: Sequence[Judged], apart: Array, rules: Rules) -> tuple[str, str] | None:
+        """Someone alone on a side who agrees with nobody elsewhere either, and how it shows.
+
+        Two readings of a rule have people on both sides; one who differs from everybody is no reading.
+        """
+        found = []
+        for camp in _two_camps(apart):
+            if len(camp) != 1:
+                continue
+            place = self._place[group[camp[0]].labeler]
+            theirs, n = float(self._agreed[place].sum()), float(self._count[place].sum())
+            total, agreed = float(self._count.sum()) / 2 - n, float(self._agreed.sum()) / 2 - theirs
+            if n < rules.camp_count or total < rules.camp_count:
+                continue
+            if agreed / total - theirs / n >= rules.camp_gap:
+                found.append((theirs / n, agreed / total, group[camp[0]].labeler))
+        if len({who for _, _, who in found}) != 1:
+            return None
+        theirs, usual, who = found[0]
+        return who, f"one agrees with others on {theirs * 100:.0f} % elsewhere too, where {usual * 100:.0f} % is usual"
 
     def elsewhere(self, pairs: Sequence[tuple[Judged, Judged]]) -> tuple[float, int]:
         """Agreement of these pairs of labelers apart from these judgements, and from how many comparisons."""

@@ -96,9 +96,11 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
     return [round(index * step, 12) for index in range(first, last + 1)]
 
 
-def _svg(body: Sequence[str], label: str, width: int = WIDTH, height: int = HEIGHT, more: str = "") -> Markup:
+def _svg(
+    body: Sequence[str], label: str, width: int = WIDTH, height: int = HEIGHT, more: str = "", fit: str = ""
+) -> Markup:
     return Markup(
-        f'<svg class="chart{more}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
+        f'<svg class="chart{more}" viewBox="0 0 {width} {height}"{fit} role="img" aria-label="{escape(label)}">'
         + "".join(body)
         + "</svg>"
     )
@@ -204,7 +206,8 @@ def _numbers(series: Sequence[Series], x_label: str, write: Write) -> Markup:
                 ).format(one.name, number(place), write(value), ends)
             )
     return Markup(
-        '<details class="small"><summary>Numbers</summary><div class="table-wrap"><table class="table"><thead><tr>'
+        '<details class="small"><summary>Numbers</summary>'
+        '<div class="table-wrap" tabindex="0" role="group" aria-label="Numbers"><table class="table"><thead><tr>'
         '<th>Line</th><th class="num">{}</th><th class="num">Value</th><th class="num">95 % interval</th></tr></thead>'
         "<tbody>{}</tbody></table></div></details>"
     ).format(x_label or "x", Markup("").join(rows))
@@ -220,7 +223,7 @@ def sparkline(values: Sequence[float], *, label: str) -> Markup:
         tall = round(max(value / top * (height - 2), 1 if value else 0.5), 1)
         kind = "fill" if index == len(values) - 1 else "fill quiet"
         body.append(f'<rect class="{kind}" x="{8 * index + 1}" y="{height - tall}" width="6" height="{tall}"/>')
-    return _svg(body, label, width, height, " spark")
+    return _svg(body, label, width, height, " spark", ' preserveAspectRatio="xMinYMid"')
 
 
 def bar_with_interval(

@@ -18,13 +18,15 @@ from heed.feedback.concord import differences, meetings
 from heed.feedback.triage import CAUSES, Finding, Knowledge, median_times, self_consistency, triage
 from heed.forms import LETTERS, Question, check_answers, clean_text
 from heed.store.studio.items import ORDERS, PURPOSES, STATES, ItemFilter, ItemView, Voice
-from heed.web.pages.lead_common import after, one_of, row_number
+from heed.web.pages.lead_common import after, one_of, person_name, row_number
 from heed.web.routes import Route
 from heed.web.visit import NotFound
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from heed.store.studio.judged import Judgements
+    from heed.store.studio.review import Review
     from heed.web.visit import Visit
 
 PAGE = 25
@@ -91,12 +93,15 @@ def items(visit: Visit) -> Response:
 def _findings(visit: Visit, campaign: str | None) -> list[Finding]:
     review = visit.studio.review
     found = review.judgements(campaign, shared_only=True)
-    known = Knowledge(
+    return triage(meetings(found.judged), _knowledge(review, found, campaign))
+
+
+def _knowledge(review: Review, found: Judgements, campaign: str | None) -> Knowledge:
+    return Knowledge(
         median_ms=median_times(found.judged),
         consistency=self_consistency(review.second_looks(campaign)),
         scores=review.scores(found.answers),
     )
-    return triage(meetings(found.judged), known)
 
 
 def _all_items(visit: Visit) -> Response:
@@ -148,10 +153,7 @@ def _item_page(visit: Visit, view: ItemView, *, error: str = "", given: Mapping[
     order = _order(view, visit.me.id)
     decided = bool(view.decisions)
     own = next((voice for voice in view.voices if voice.labeler == visit.me.id), None)
-    found = visit.studio.review.item_judgements(view.id)
-    met = meetings(found.judged)
-    apart = differences(met)
-    guess = _guess(visit, view.id) if apart else None
+    guess, apart, elsewhere = _known(visit, view, order, reveal=decided)
     may_answer = own is None and view.form is not None and bool(view.candidates) and visit.me.group == view.audience
     return visit.page(
         "lead/item.html",
@@ -161,11 +163,12 @@ def _item_page(visit: Visit, view: ItemView, *, error: str = "", given: Mapping[
         shown=[view.candidates[ordinal] for ordinal in order],
         letters=LETTERS,
         voices=_spoken(view, order, reveal=decided),
+        elsewhere=elsewhere,
         decided=decided,
         own=own,
         may_answer=may_answer,
         audience_differs=visit.me.group != view.audience,
-        apart=next(iter(apart.values()), None),
+        apart=apart,
         guess=guess,
         causes=CAUSES,
         places=PLACES,
@@ -201,10 +204,42 @@ def _spoken(view: ItemView, order: list[int], *, reveal: bool) -> list[Spoken]:
     ]
 
 
-def _guess(visit: Visit, item_id: int) -> Finding | None:
-    view = visit.studio.review.item(item_id)
-    campaign = view.campaign if view is not None else None
-    return next((one for one in _findings(visit, campaign) if one.item_id == item_id), None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A judgement of the same answers in another item, such as a model's or under another guideline."""
+
+    name: str
+    item_id: int
+    kind: str
+    tiers: tuple[int, ...]
+
+
+def _known(
+    visit: Visit, view: ItemView, order: list[int], *, reveal: bool
+) -> tuple[Finding | None, tuple[float, int] | None, list[Elsewhere]]:
+    """A guess at the cause, how far labelers differ, and who judged the same answers in other items."""
+    review = visit.studio.review
+    found = review.judgements(shared_only=True)
+    rows = tuple(sorted(candidate.generation_id for candidate in view.candidates))
+    unit = next((one.unit for one in found.judged if one.item_id == view.id), None)
+    if unit is None or found.answers[unit] != rows:
+        return None, None, []
+    met = meetings(found.judged)
+    place = [rows.index(view.candidates[ordinal].generation_id) for ordinal in order]
+    others = [one for one in found.judged if one.unit == unit and one.item_id != view.id]
+    people = review.people()
+    elsewhere = [
+        Elsewhere(
+            name=person_name(people, one.labeler) if reveal else f"Judge {number}",
+            item_id=one.item_id,
+            kind=one.kind,
+            tiers=tuple(one.tiers[at] for at in place),
+        )
+        for number, one in enumerate(others, 1)
+    ]
+    known = _knowledge(review, found, None)
+    guess = next((one for one in triage(met, known) if one.unit == unit), None)
+    return guess, differences(met).get(unit), elsewhere
 
 
 def _majority(view: ItemView, order: list[int]) -> dict[str, dict[str, Any]]:
