@@ -35,6 +35,7 @@ from heed.web.pages import (
     lead_progress,
     lead_screening,
     me,
+    models,
     onboarding,
     people,
     privacy,
@@ -68,6 +69,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *lead_forms.ROUTES,
     *lead_audit.ROUTES,
     *train.ROUTES,
+    *models.ROUTES,
     *data.ROUTES,
     *privacy.ROUTES,
 )

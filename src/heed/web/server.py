@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from heed.errors import ConfigError
+from heed.generation.desk import ModelDesk
 from heed.store import Workspace
 from heed.web.app import build_app
 from heed.web.studio import Studio, StudioSettings
@@ -41,7 +42,8 @@ class Place:
 def make_app(place: Place) -> Starlette:
     """The app of one process, with a store of its own."""
     workspace = Workspace.open(place.workspace, place.database)
-    return build_app(Studio.of(workspace, workspace.store(), place.settings))
+    desk = ModelDesk(workspace.models_dir)
+    return build_app(Studio.of(workspace, workspace.store(), place.settings, desk))
 
 
 def listen(place: Place) -> socket.socket:

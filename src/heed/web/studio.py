@@ -14,11 +14,12 @@ from heed.store.studio.people import People
 from heed.store.studio.privacy import Privacy
 from heed.store.studio.queue import Queue
 from heed.store.studio.review import Review
+from heed.store.studio.samples import Samples
 from heed.store.studio.screening import Screening
 from heed.store.studio.standing import Standing
 
 if TYPE_CHECKING:
-    from heed.roles import Sampler
+    from heed.generation.desk import ModelDesk
     from heed.store import Store, Workspace
 
 
@@ -55,14 +56,15 @@ class Studio:
     screening: Screening
     privacy: Privacy
     jobs: Jobs
-    desk: Sampler | None = None
+    samples: Samples
+    desk: ModelDesk | None = None
     """Answers for chats, from models in a process of their own."""
     settings: StudioSettings = field(default_factory=StudioSettings)
     clock: Callable[[], datetime]
 
     @classmethod
     def of(
-        cls, workspace: Workspace, store: Store, settings: StudioSettings | None = None, desk: Sampler | None = None
+        cls, workspace: Workspace, store: Store, settings: StudioSettings | None = None, desk: ModelDesk | None = None
     ) -> Studio:
         """All services of a workspace on its open store."""
         return cls(
@@ -77,6 +79,7 @@ class Studio:
             screening=Screening(store),
             privacy=Privacy(store),
             jobs=Jobs(store),
+            samples=Samples(store),
             desk=desk,
             settings=settings or StudioSettings(),
             clock=store.now,
