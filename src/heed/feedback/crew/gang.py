@@ -33,6 +33,8 @@ class Shift:
     most: int | None = None
     """Answers of one labeler at most."""
     drafts: bool = True
+    polite: bool = False
+    """Whether everyone does the screening honestly, as those do who mean harm."""
     patience: float = PATIENCE
     """Seconds for which a request is tried again, while the server is away."""
     transport: httpx.AsyncBaseTransport | None = field(default=None, repr=False)
@@ -88,14 +90,7 @@ async def run_shift(
             for one, browser, diary in zip(recruits, browsers, diaries, strict=True)
             if diary.account
         ]
-        screening = replace(shift, mishaps=NO_MISHAPS, seconds=None, most=None, campaign=None)
-        screened = [Diary(name=diary.name) for _, _, diary in inside]
-        await asyncio.gather(
-            *(_work(one, browser, diary, screening, monotonic())
-              for (one, browser, _), diary in zip(inside, screened, strict=True))
-        )  # fmt: skip
-        for (_, _, diary), done in zip(inside, screened, strict=True):
-            diary.screened, diary.errors = len(done.acknowledged), diary.errors + done.errors
+        await _be_screened([entry for entry in inside if entry[2].new], shift)
         if joined is not None:
             joined({diary.name: diary.account for diary in diaries if diary.account})
         for browser in browsers:
@@ -116,9 +111,25 @@ async def run_shift(
 async def _enter(recruit: Recruit, browser: Browser, diary: Diary, shift: Shift) -> None:
     try:
         password = secrets.token_urlsafe(12)
-        diary.account = await come_in(browser, recruit.invitation, recruit.name, password)
+        diary.account, diary.new = await come_in(browser, recruit.invitation, recruit.name, password)
     except (EndpointError, Refused) as error:
         diary.errors.append(f"could not come in: {error}")
+
+
+async def _be_screened(newcomers: Sequence[tuple[Recruit, Browser, Diary]], shift: Shift) -> None:
+    """Do the screening's tasks, on one's best behaviour if that is the plan."""
+    calm = replace(shift, mishaps=NO_MISHAPS, seconds=None, most=None, campaign=None)
+    done = [Diary(name=diary.name) for _, _, diary in newcomers]
+    shown = [
+        replace(one, character=replace(one.character, name="honest")) if shift.polite else one
+        for one, _, _ in newcomers
+    ]
+    await asyncio.gather(
+        *(_work(one, browser, diary, calm, monotonic())
+          for one, (_, browser, _), diary in zip(shown, newcomers, done, strict=True))
+    )  # fmt: skip
+    for (_, _, diary), screened in zip(newcomers, done, strict=True):
+        diary.screened, diary.errors = len(screened.acknowledged), diary.errors + screened.errors
 
 
 async def _work(recruit: Recruit, browser: Browser, diary: Diary, shift: Shift, start: float) -> None:

@@ -43,6 +43,8 @@ class Diary:
 
     name: str
     account: str = ""
+    new: bool = False
+    """Came by an invitation, not back to an account."""
     acknowledged: dict[str, str] = field(default_factory=dict)
     """Response ids by idempotency key: what the server said it has."""
     screened: int = 0
