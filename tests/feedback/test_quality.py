@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
-from itertools import combinations
 from typing import Any
 
 import pytest
 
 from feedback.crew_fakes import answers
-from heed.feedback.consensus import Vote, one_coin, votes_of
+from heed.feedback.consensus import Vote, one_coin, votes_of, with_the_others
 from heed.feedback.quality import (
     gold_matches,
-    others_share,
     position_figure,
     quality_table,
     second_looks,
@@ -94,20 +91,23 @@ def test_speed_has_its_own_floor_for_each_task() -> None:
     assert one is not None and (one.median_s, one.low_s, one.high_s) == (7, 7, 7)
 
 
-def test_others_share_is_the_slow_count() -> None:
-    draw = random.Random(3)
-    everything = answers(draw, dict.fromkeys("abc", "careful"), items=8, gold_every=100)
-    shares = others_share(everything)
-    for one in everything:
-        if one.purpose != "ordinary":
-            continue
-        same = Counter(
-            (one.tiers[i] < one.tiers[j]) == (other.tiers[i] < other.tiers[j])
-            for other in everything
-            if other.unit == one.unit and other.labeler != one.labeler
-            for i, j in combinations(range(4), 2)
-        )
-        assert shares[one.labeler][one.unit] == pytest.approx(same[True] / same.total())
+def test_with_the_others_by_hand() -> None:
+    """One answer set, three labelers alike and one against: each of the three has the others behind them."""
+    everything = [said(n, one, 0, 1) for n in range(20) for one in "abc"]
+    everything += [said(n, "d", 1, 0) for n in range(19)] + [said(19, "d", 0, 0), said(99, "a", 0, 1)]
+    shares = with_the_others(everything)
+    assert set(shares["a"].values()) == {1.0} and 99 not in shares["a"]
+    assert [shares["d"][n] for n in (0, 19)] == [0.0, 0.5]
+    assert with_the_others([said(1, "a", 0, 1)]) == {}
+
+
+def test_careful_people_beside_hostile_ones_keep_their_name() -> None:
+    habits = {f"good{n}": "careful" for n in range(5)} | {f"bad{n}": "hostile" for n in range(3)}
+    for seed in range(5):
+        everything = answers(random.Random(seed), habits, items=90, gold_every=1000)
+        assert {one.labeler for one in suspicions(everything)} == {"bad0", "bad1", "bad2"}
+        right = with_the_others(everything)["good0"].values()
+        assert sum(right) / len(right) > 0.75
 
 
 def test_the_bad_apples_are_named_for_what_they_do() -> None:

@@ -70,7 +70,7 @@ def test_the_one_who_answers_against_all_others_is_named(client_as: As, busy: di
     suspicion = page.split('id="suspicion"')[1].split("</section>")[0]
     assert "Dan" in suspicion and "against what is right" in suspicion
     assert not any(name in suspicion for name in ("Ann", "Bob", "Cyd"))
-    assert "0 % of what others said on 60 shared items" in suspicion
+    assert "0 % of what the others say together on 60 shared items" in suspicion
     person = main_of(lead.get(f"/lead/people/{busy['Dan'].account.id}"))
     assert "against what is right" in person and "no item with a known answer was met yet" in person
     assert "66.7 %" in main_of(lead.get(f"/lead/people/{busy['Ann'].account.id}"))

@@ -16,7 +16,7 @@ import numpy as np
 
 from heed.feedback.agreement import TieRule
 from heed.feedback.concord import Figure, Meetings, meetings, pairwise
-from heed.feedback.known import Match, against_gold, order_points, share_figure
+from heed.feedback.known import Match, against_gold, share_figure
 from heed.stats import wilson
 from heed.store.studio.judged import Judged
 from heed.store.studio.said import Said
@@ -28,8 +28,8 @@ class Bounds:
 
     gold: float = 0.65
     """Share of known answers that someone careful gets right."""
-    agreement: float = 0.55
-    """Agreement with others that someone careful reaches, even beside careless people."""
+    agreement: float = 0.62
+    """Agreement with what the others say together that someone careful reaches."""
     too_fast: float = 0.3
     """Share of answers that someone careful may give too fast."""
     tied: float = 0.5
@@ -223,23 +223,3 @@ def shown_patterns(own: Iterable[Said]) -> dict[int, list[tuple[int, ...]]]:
         if possible > 1:
             found[possible].append(shown)
     return dict(found)
-
-
-def others_share(said: Sequence[Said]) -> dict[str, dict[int, float]]:
-    """By labeler and set of answers, how far the others agreed with that labeler there; ties as half."""
-    units: dict[int, dict[str, Said]] = defaultdict(dict)
-    for one in said:
-        if one.purpose == "ordinary" and len(one.tiers) > 1:
-            units[one.unit].setdefault(one.labeler, one)
-    shares: dict[str, dict[int, float]] = defaultdict(dict)
-    for unit, by in units.items():
-        for labeler, one in by.items():
-            points = [
-                point
-                for other, theirs in by.items()
-                if other != labeler
-                for point in order_points(theirs.tiers, one.tiers)
-            ]
-            if points:
-                shares[labeler][unit] = sum(points) / len(points)
-    return dict(shares)

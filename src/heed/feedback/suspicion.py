@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from heed.feedback.consensus import with_the_others
 from heed.feedback.evidence import holm, log_wealth, log_wealth_of_habit, p_value
 from heed.feedback.known import Match
-from heed.feedback.quality import Bounds, gold_matches, others_share, shown_patterns, too_fast
+from heed.feedback.quality import Bounds, gold_matches, shown_patterns, too_fast
 from heed.store.studio.said import Said
 
 Sign = Literal["hostile", "noisy", "habit", "ties", "fast"]
@@ -56,7 +57,7 @@ def suspicions(said: Sequence[Said], bounds: Bounds | None = None, rate: float =
     own: dict[str, list[Said]] = {}
     for one in said:
         own.setdefault(one.labeler, []).append(one)
-    shares = others_share(said)
+    shares = with_the_others(said)
     wealth: dict[tuple[str, Sign], float] = {}
     reasons: dict[tuple[str, Sign], str] = {}
     for labeler, mine in own.items():
@@ -81,7 +82,9 @@ def _signs(mine: Sequence[Said], agreed: Sequence[float], limits: Bounds) -> lis
     flat = [float(len(set(one.tiers)) == 1) for one in mine if len(one.tiers) > 1]
     fast = [float(too_fast(one.task, one.active_ms, limits)) for one in mine if one.active_ms is not None]
     patterns = shown_patterns(mine)
-    right = _in_words(gold, "of what is known on {n} gold items", agreed, "of what others said on {n} shared items")
+    right = _in_words(
+        gold, "of what is known on {n} gold items", agreed, "of what the others say together on {n} shared items"
+    )
     return [
         ("hostile", log_wealth(gold, 0.5, "below") + log_wealth(agreed, 0.5, "below"), right),
         ("noisy", log_wealth(gold, limits.gold, "below") + log_wealth(agreed, limits.agreement, "below"), right),
