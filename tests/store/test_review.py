@@ -310,3 +310,15 @@ def test_a_hundred_thousand_items(store: Store, engine: Engine) -> None:
     slow = {name: round(value, 2) for name, value in took.items() if value > 3.0}
     assert not slow, took
     assert took["shared again"] < 0.2 and took["items"] < 0.5, took
+
+
+def test_a_decision_is_final_until_its_lead_withdraws(store: Store, review: Review, engine: Engine) -> None:
+    add_account(engine, "b")
+    store.add_rankings([ranking("a", (0, 1)), ranking("b", (1, 0)), ranking("a", (0, 1), "other")])
+    by_b = next(one for one in review.judgements().judged if one.labeler == "b")
+    assert len(store.rankings(final=True)) == 3
+    review.decide(by_b.item_id, "b", "other", "mine", by_b.response_id)
+    assert [(one.labeler, one.prompt.text) for one in store.rankings(final=True)] == [("b", "p"), ("a", "other")]
+    assert len(store.rankings()) == 3
+    store.withdraw_labeler("b")
+    assert [one.labeler for one in store.rankings(final=True)] == ["a", "a"]

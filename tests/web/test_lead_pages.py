@@ -127,6 +127,8 @@ def test_a_decision_is_the_leads_own_answer(labeled: Studio, client_as: ClientAs
     assert view.slots_open == 0
     pairs = lead.get("/lead/pairs").text
     assert re.search(r"Rankings that give some</span><span>34<", pairs)
+    assert len(labeled.store.rankings(final=True)) == 34 and len(labeled.store.rankings()) == 37
+    assert own.labeler in {one.labeler for one in labeled.store.rankings(final=True)}
     everyone = lead.get("/lead/pairs?adjudicated=all").text
     assert re.search(r"Rankings that give some</span><span>37<", everyone)
     assert "stands as the decision" in lead.get("/lead/items/1").text

@@ -136,9 +136,16 @@ class Store:
         labeler_group: LabelerGroup | None = None,
         max_round: int | None = None,
         campaign: str | None = None,
+        *,
+        final: bool = False,
     ) -> list[Ranking]:
-        """Rankings by one group of labelers, or all; not those of withdrawn labelers, nor superseded ones."""
-        chosen = Selection(split=split, labeler_group=labeler_group, max_round=max_round, campaign=campaign)
+        """Rankings by one group of labelers, or all; not those of withdrawn labelers, nor superseded ones.
+
+        With ``final``, only a lead's decision where there is one about an item.
+        """
+        chosen = Selection(
+            split=split, labeler_group=labeler_group, max_round=max_round, campaign=campaign, final=final
+        )
         return self._read(lambda c: reading.read_rankings(c, chosen))
 
     def ratings(
@@ -147,9 +154,16 @@ class Store:
         labeler_group: LabelerGroup | None = None,
         max_round: int | None = None,
         campaign: str | None = None,
+        *,
+        final: bool = False,
     ) -> list[Rating]:
-        """Ratings by one group of labelers, or all; not those of withdrawn labelers, nor superseded ones."""
-        chosen = Selection(split=split, labeler_group=labeler_group, max_round=max_round, campaign=campaign)
+        """Ratings by one group of labelers, or all; not those of withdrawn labelers, nor superseded ones.
+
+        With ``final``, only a lead's decision where there is one about an item.
+        """
+        chosen = Selection(
+            split=split, labeler_group=labeler_group, max_round=max_round, campaign=campaign, final=final
+        )
         return self._read(lambda c: reading.read_ratings(c, chosen))
 
     def generations(self, policy: str | None = None) -> list[AnswerGroup]:

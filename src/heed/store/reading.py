@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, ScalarSelect, Select, func, select
 
 from heed.errors import WorkspaceError
 from heed.records import (
@@ -60,11 +60,13 @@ class Selection:
     campaign: str | None = None
     max_round: int | None = None
     labeler_group: LabelerGroup | None = None
+    final: bool = False
+    """Where a lead has answered an item that labelers differed on, only that answer."""
 
     def as_json(self) -> dict[str, Json]:
         """The fields that restrict something."""
         fields = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in fields.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None and value is not False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +308,26 @@ def _responses(chosen: Selection, *columns: Any) -> Select[Any]:
         statement = statement.where(t.item.c.round <= chosen.max_round)
     if chosen.labeler_group is not None:
         statement = statement.where(t.labeler.c.labeler_group == chosen.labeler_group)
+    if chosen.final:
+        decided = _deciding_assignment()
+        statement = statement.where(decided.is_(None) | (decided == t.response.c.assignment_id))
     return _restrict_prompts(statement, chosen)
+
+
+def _deciding_assignment() -> ScalarSelect[int]:
+    """The assignment of the newest answer by which a lead decided about the item at hand; nothing if none did."""
+    said, held, lead = t.response.alias("said"), t.assignment.alias("held"), t.labeler.alias("lead")
+    return (
+        select(said.c.assignment_id)
+        .join(s.adjudication, s.adjudication.c.response_id == said.c.id)
+        .join(held, held.c.id == said.c.assignment_id)
+        .join(lead, lead.c.id == held.c.labeler_id)
+        .where(s.adjudication.c.item_id == t.item.c.id, lead.c.withdrawn_at.is_(None))
+        .order_by(s.adjudication.c.id.desc())
+        .limit(1)
+        .correlate(t.item)
+        .scalar_subquery()
+    )
 
 
 def _restrict_prompts(statement: Select[Any], chosen: Selection) -> Select[Any]:

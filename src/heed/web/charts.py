@@ -42,10 +42,10 @@ def number(value: float) -> str:
 def percent(value: float) -> str:
     """A share in percent.
 
-    >>> percent(0.726), percent(0.5)
-    ('72.6 %', '50 %')
+    >>> percent(0.726), percent(0.5), percent(-0.02)
+    ('72.6 %', '50 %', '−2 %')
     """
-    return f"{value * 100:.1f}".removesuffix(".0") + " %"
+    return f"{value * 100:.1f}".removesuffix(".0").replace("-", "−") + " %"
 
 
 def signed(value: float) -> str:

@@ -158,6 +158,7 @@ def _heads(campaign: str | None, purposes: list[str] | None) -> Select[Any]:
         select(
             t.response.c.id,
             t.response.c.item_id,
+            t.response.c.assignment_id,
             t.assignment.c.labeler_id,
             t.assignment.c.active_ms,
             t.labeler.c.labeler_group,
@@ -187,7 +188,7 @@ def _heads(campaign: str | None, purposes: list[str] | None) -> Select[Any]:
 def _judgements(connection: Connection, statement: Select[Any]) -> Judgements:
     deciding = set(
         connection.execute(
-            select(s.adjudication.c.response_id).where(s.adjudication.c.response_id.is_not(None))
+            select(t.response.c.assignment_id).join(s.adjudication, s.adjudication.c.response_id == t.response.c.id)
         ).scalars()
     )
     units: dict[tuple[int, ...], int] = {}
@@ -207,7 +208,7 @@ def _judgements(connection: Connection, statement: Select[Any]) -> Judgements:
                 guideline=row.version,
                 active_ms=row.active_ms,
                 tiers=tuple(place[1] for place in places),
-                decides=row.id in deciding,
+                decides=row.assignment_id in deciding,
             )
         )
     return Judgements(judged=tuple(judged), answers={unit: answers for answers, unit in units.items()})

@@ -108,7 +108,8 @@ def _version_page(visit: Visit, one: Guideline, error: str = "") -> Response:
     )
     shift: Shift | None = None
     if old is not None:
-        shift = label_shift(visit.studio.review.judgements(shared_only=True).judged, old.version, one.version)
+        judged = visit.studio.review.judgements(shared_only=True).judged
+        shift = label_shift((row for row in judged if row.kind == "human"), old.version, one.version)
     return visit.page(
         "lead/guideline.html",
         title=f"Guideline, version {one.version}",
