@@ -114,12 +114,14 @@ def freeze(visit: Visit) -> Response:
         return _page(visit, f"kind is {kind[:40]!r}, expected one of {', '.join(get_args(ExportKind))}", 422)
     if group and group not in get_args(LabelerGroup):
         return _page(visit, f"group is {group[:40]!r}, expected training or heldout", 422)
-    records = _records(visit, kind, campaign, group, ties)
+    final = form.get("decided") == "final"
+    records = _records(visit, kind, campaign, group, ties, final)
     try:
         export = visit.studio.store.freeze_export(kind, visit.studio.workspace.exports_dir, records)  # type: ignore[arg-type]
     except (DataError, WorkspaceError) as error:
         return _page(visit, str(error), 422)
-    detail: dict[str, Json] = {"kind": kind, "rows": export.rows, "campaign": campaign or "", "group": group, "ties": ties}
+    detail: dict[str, Json] = {"kind": kind, "rows": export.rows, "campaign": campaign or "", "group": group}
+    detail |= {"ties": ties, "final": final}
     visit.studio.audit.record(visit.me.id, "data.export", export.hash[:16], detail)
     return visit.go("/lead/data", f"Frozen: {export.rows:,} {kind} as {export.hash[:16]}.")
 
@@ -175,7 +177,8 @@ def _frozen(visit: Visit) -> list[Frozen]:
     return frozen_exports(visit.studio.store, visit.studio.workspace.exports_dir)
 
 
-def _records(visit: Visit, kind: str, campaign: str | None, group: str, ties: str) -> list[Record]:
+def _records(visit: Visit, kind: str, campaign: str | None, group: str, ties: str, final: bool) -> list[Record]:
+    """What was chosen; with ``final``, a lead's decision stands for its item."""
     store = visit.studio.store
     if kind == "prompts":
         return list(store.prompts())
@@ -183,8 +186,8 @@ def _records(visit: Visit, kind: str, campaign: str | None, group: str, ties: st
         return list(store.demonstrations(campaign=campaign))
     chosen: LabelerGroup | None = None if not group else "training" if group == "training" else "heldout"
     if kind == "ratings":
-        return list(store.ratings(labeler_group=chosen, campaign=campaign))
-    rankings = store.rankings(labeler_group=chosen, campaign=campaign)
+        return list(store.ratings(labeler_group=chosen, campaign=campaign, final=final))
+    rankings = store.rankings(labeler_group=chosen, campaign=campaign, final=final)
     return [one for one in rankings if ties != "drop" or len(set(one.tiers)) > 1]
 
 
