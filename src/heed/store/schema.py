@@ -237,15 +237,7 @@ answer = Table(  # append-only: one question of the form, about the whole item o
         sqlite_where=text("ordinal IS NULL"),
         postgresql_where=text("ordinal IS NULL"),
     ),
-    Index(
-        "answer_candidate",
-        "response_id",
-        "question",
-        "ordinal",
-        unique=True,
-        sqlite_where=text("ordinal IS NOT NULL"),
-        postgresql_where=text("ordinal IS NOT NULL"),
-    ),
+    Index("answer_candidate", "response_id", "question", "ordinal", unique=True),  # also finds those of a response
 )
 
 note = Table(  # what a labeler remarks; apart from the answers, so that a person's words can be removed

@@ -58,6 +58,8 @@ def _items() -> None:
         sqlite_where=sa.text("state = 'leased'"),
         postgresql_where=sa.text("state = 'leased'"),
     )
+    op.drop_index("answer_candidate", table_name="answer")
+    op.create_index("answer_candidate", "answer", ["response_id", "question", "ordinal"], unique=True)
     op.drop_index("assignment_labeler", table_name="assignment")
     op.create_index("assignment_labeler", "assignment", ["labeler_id", "id"])
     op.create_index(
