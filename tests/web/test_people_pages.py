@@ -73,7 +73,8 @@ def test_the_one_who_answers_against_all_others_is_named(client_as: As, busy: di
     assert "0 % of what the others say together on 60 shared items" in suspicion
     person = main_of(lead.get(f"/lead/people/{busy['Dan'].account.id}"))
     assert "against what is right" in person and "no item with a known answer was met yet" in person
-    assert "66.7 %" in main_of(lead.get(f"/lead/people/{busy['Ann'].account.id}"))
+    ann = main_of(lead.get(f"/lead/people/{busy['Ann'].account.id}"))
+    assert "66.7 %" in ann and "What sways their preferences" in ann and "Twice as long" in ann
 
 
 def test_figures_are_anew_after_new_answers(studio: Studio, client_as: As, busy: dict[str, Any]) -> None:

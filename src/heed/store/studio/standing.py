@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,7 +20,7 @@ from heed.store.rows import insert_rows
 from heed.store.studio import tables as s
 from heed.store.studio.audit import put_event
 from heed.store.studio.said import Gold, Said, gold_of
-from heed.store.studio.works import Looked, Which, read_looked, read_said, read_texts
+from heed.store.studio.works import Counts, Looked, Which, read_counts, read_looked, read_said, read_texts
 
 T = TypeVar("T")
 AppealState = Literal["open", "accepted", "rejected"]
@@ -33,22 +32,6 @@ KEPT_FOR = 20
 """How many times as long as it took to make them figures are kept while answers come in."""
 MAX_WORDS = 4_000
 """Characters of a word of feedback, an appeal or its answer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """How much somebody did."""
-
-    responses: int = 0
-    skips: int = 0
-    active_ms: int = 0
-    last_at: datetime | None = None
-    flags: int = 0
-    """Yes answers to flags about answers."""
-    flags_asked: int = 0
-    withdrawn_at: datetime | None = None
-    group: str = "training"
-    kind: str = "human"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +118,7 @@ class Standing:
     def counts(self) -> dict[str, Counts]:
         """By labeler, how much they did; everybody is there."""
         with self._store.reader() as connection:
-            return _counts(connection)
+            return read_counts(connection)
 
     def days(self, labeler: str, days: int = 14) -> list[Day]:
         """The last days of a labeler in UTC, today last; days without work are there."""
@@ -339,48 +322,6 @@ def _stamp(connection: Connection) -> tuple[Hashable, Hashable]:
         )
     ).one()
     return tuple(row), said
-
-
-def _counts(connection: Connection) -> dict[str, Counts]:
-    done = (t.assignment.c.state == "submitted").self_group()
-    work = (
-        select(
-            t.assignment.c.labeler_id,
-            func.count().filter(done).label("responses"),
-            func.count().filter(t.assignment.c.state == "skipped").label("skips"),
-            func.sum(t.assignment.c.active_ms).filter(done).label("active_ms"),
-            func.max(t.assignment.c.submitted_at).label("last_at"),
-        )
-        .group_by(t.assignment.c.labeler_id)
-        .subquery()
-    )
-    flags: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    yes = func.sum(t.answer.c.value_number)
-    for row in connection.execute(
-        select(t.assignment.c.labeler_id, yes.label("yes"), func.count().label("asked"))
-        .select_from(t.answer)
-        .join(t.response, t.response.c.id == t.answer.c.response_id)
-        .join(t.assignment, t.assignment.c.id == t.response.c.assignment_id)
-        .where(t.answer.c.ordinal.is_not(None), t.answer.c.value_number.in_((0, 1)), t.answer.c.question != "overall")
-        .group_by(t.assignment.c.labeler_id)
-    ):
-        flags[row.labeler_id] = (int(row.yes), int(row.asked))
-    return {
-        row.id: Counts(
-            responses=row.responses or 0,
-            skips=row.skips or 0,
-            active_ms=int(row.active_ms or 0),
-            last_at=row.last_at,
-            flags=flags[row.id][0],
-            flags_asked=flags[row.id][1],
-            withdrawn_at=row.withdrawn_at,
-            group=row.labeler_group,
-            kind=row.kind,
-        )
-        for row in connection.execute(
-            select(t.labeler, *work.c[1:]).outerjoin(work, work.c.labeler_id == t.labeler.c.id).order_by(t.labeler.c.id)
-        )
-    }
 
 
 def _words(text: str, what: str) -> str:

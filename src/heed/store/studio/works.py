@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, Text, cast, func, literal, select
@@ -43,6 +44,22 @@ class Looked:
     """In the order in which they were shown."""
     written: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How much somebody did."""
+
+    responses: int = 0
+    skips: int = 0
+    active_ms: int = 0
+    last_at: datetime | None = None
+    flags: int = 0
+    """Yes answers to flags about answers."""
+    flags_asked: int = 0
+    withdrawn_at: datetime | None = None
+    group: str = "training"
+    kind: str = "human"
 
 
 def read_said(connection: Connection, which: Which) -> list[Said]:
@@ -222,3 +239,46 @@ def read_looked(connection: Connection, said: Sequence[Said]) -> list[Looked]:
             )
         )
     return looked
+
+
+def read_counts(connection: Connection) -> dict[str, Counts]:
+    """By labeler, how much they did; everybody is there."""
+    done = (t.assignment.c.state == "submitted").self_group()
+    work = (
+        select(
+            t.assignment.c.labeler_id,
+            func.count().filter(done).label("responses"),
+            func.count().filter(t.assignment.c.state == "skipped").label("skips"),
+            func.sum(t.assignment.c.active_ms).filter(done).label("active_ms"),
+            func.max(t.assignment.c.submitted_at).label("last_at"),
+        )
+        .group_by(t.assignment.c.labeler_id)
+        .subquery()
+    )
+    flags: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    yes = func.sum(t.answer.c.value_number)
+    for row in connection.execute(
+        select(t.assignment.c.labeler_id, yes.label("yes"), func.count().label("asked"))
+        .select_from(t.answer)
+        .join(t.response, t.response.c.id == t.answer.c.response_id)
+        .join(t.assignment, t.assignment.c.id == t.response.c.assignment_id)
+        .where(t.answer.c.ordinal.is_not(None), t.answer.c.value_number.in_((0, 1)), t.answer.c.question != "overall")
+        .group_by(t.assignment.c.labeler_id)
+    ):
+        flags[row.labeler_id] = (int(row.yes), int(row.asked))
+    return {
+        row.id: Counts(
+            responses=row.responses or 0,
+            skips=row.skips or 0,
+            active_ms=int(row.active_ms or 0),
+            last_at=row.last_at,
+            flags=flags[row.id][0],
+            flags_asked=flags[row.id][1],
+            withdrawn_at=row.withdrawn_at,
+            group=row.labeler_group,
+            kind=row.kind,
+        )
+        for row in connection.execute(
+            select(t.labeler, *work.c[1:]).outerjoin(work, work.c.labeler_id == t.labeler.c.id).order_by(t.labeler.c.id)
+        )
+    }

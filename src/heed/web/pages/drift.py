@@ -68,11 +68,7 @@ def _drawing(found: Chart) -> Markup | None:
 
 def bias(visit: Visit) -> Response:
     """Length, lists, code, headings and place on the screen: for the project, and labeler by labeler."""
-
-    def make() -> tuple[Bias, list[Bias]]:
-        return bias_meter(_shown(visit))
-
-    project, each = visit.studio.standing.keep("bias", make)
+    project, each = meter(visit)
     return visit.page(
         "lead/bias.html",
         title="Bias",
@@ -83,6 +79,15 @@ def bias(visit: Visit) -> Response:
         newest=STYLED,
         short=SHORT,
     )
+
+
+def meter(visit: Visit) -> tuple[Bias, list[Bias]]:
+    """The project's sways and each labeler's, made anew when something was said since."""
+
+    def make() -> tuple[Bias, list[Bias]]:
+        return bias_meter(_shown(visit))
+
+    return visit.studio.standing.keep("bias", make)
 
 
 def _shown(visit: Visit) -> list[Shown]:

@@ -12,8 +12,9 @@ from heed.feedback.consensus import one_coin, votes_of
 from heed.feedback.quality import Quality, quality_table
 from heed.feedback.suspicion import RATE, Suspicion, suspicions
 from heed.store.studio.people import Account
-from heed.store.studio.standing import NEWEST, Counts
-from heed.store.studio.works import Which
+from heed.store.studio.standing import NEWEST
+from heed.store.studio.works import Counts, Which
+from heed.web.pages.drift import meter
 from heed.web.pages.lead_common import row_number
 from heed.web.routes import Route
 from heed.web.visit import NotFound
@@ -134,6 +135,7 @@ def person(visit: Visit) -> Response:
         appeals=standing.appeals(labeler=account.id),
         decisions=visit.studio.screening.decisions(account.id),
         topics=visit.studio.screening.topics().get(account.id),
+        sways=next((one.sways for one in meter(visit)[1] if one.labeler == account.id), ()),
     )
 
 
