@@ -239,6 +239,7 @@ def reward(
 
     model = RewardModel.from_causal_lm(load_policy(context, "sft"), seed=config.seed, pad_id=codec.pad_id)
     result = reward_modeling(model, encode(rankings), config.reward, codec.pad_id, context.run, encode(validation))
+    known: Sequence[tuple[Prompt, Sequence[Completion]]]
     known = [(d.prompt, [d.completion]) for d in demonstrations] or [(r.prompt, r.completions) for r in rankings[:1000]]
     written = encode_groups(codec, [prompt for prompt, _ in known], [answers for _, answers in known], blind=blind)
     set_zero_point(model, written, codec.pad_id, runtime)

@@ -61,7 +61,10 @@ def ask(
 
     with open_workspace(workspace).store() as store:
         campaigns = Campaigns(store)
-        chosen = _campaign(store, campaign, form, overlap, heldout)
+        chosen = _campaign(store, campaign, form, overlap, heldout, models or [])
+        if chosen.task == "chat":
+            say(f"{campaign}: labelers chat with {', '.join(campaigns.get(campaign).settings.policies)}.")
+            return
         answered = chosen.ranks or bool(chosen.of_scope("candidate")) or chosen.task == "edit"
         if answered and not models:
             raise DataError(f"form {chosen.name!r} asks about answers; say whose with --model")
@@ -89,7 +92,9 @@ def ask(
             say(f"{alike:,} prompts were left out: the answers to them are all alike.")
 
 
-def _campaign(store: Store, name: str, form: str, overlap: float | None, heldout: float | None) -> Form:
+def _campaign(
+    store: Store, name: str, form: str, overlap: float | None, heldout: float | None, models: Sequence[str]
+) -> Form:
     """The campaign's form; a campaign that is not there is made, and active at once.
 
     Raises:
@@ -111,7 +116,10 @@ def _campaign(store: Store, name: str, form: str, overlap: float | None, heldout
         raise DataError(
             f"campaign {name!r} is new: say what it asks with --form, one of {', '.join(forms)}.{nearest(form, forms)}"
         )
-    given = {"overlap": overlap, "heldout_share": heldout}
+    talks = forms[form].task == "chat"
+    if talks and not models:
+        raise DataError("a chat needs models to talk to; name them with --model")
+    given = {"overlap": overlap, "heldout_share": heldout, "policies": tuple(models) if talks else None}
     settings = CampaignSettings.model_validate({key: value for key, value in given.items() if value is not None})
     versions = campaigns.guidelines()
     guideline = versions[0].version if versions else None

@@ -195,9 +195,7 @@ def train(
 
         config = freeze_labels(config, place, stage, campaigns or [], learning_curve)
     elif campaigns or learning_curve:
-        raise typer.BadParameter(
-            "--campaign and --learning-curve belong to sft and reward after heed run labels"
-        )
+        raise typer.BadParameter("--campaign and --learning-curve belong to sft and reward after heed run labels")
     wanted = [name for name in stage_names(config) if re.fullmatch(_STAGES[stage], name)]
     outcomes = start(config, workspace, wanted, device=device, dtype=dtype, quiet=quiet)
     _tell(config, workspace, outcomes, as_json)

@@ -20,6 +20,7 @@ from heed.errors import AccessError, DataError, HeedError, LeaseError
 from heed.web import guard
 from heed.web.assets import Assets, environment
 from heed.web.pages import (
+    chat,
     data,
     drift,
     entry,
@@ -70,6 +71,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *lead_audit.ROUTES,
     *train.ROUTES,
     *models.ROUTES,
+    *chat.ROUTES,
     *data.ROUTES,
     *privacy.ROUTES,
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from heed.store.studio.audit import Audit
 from heed.store.studio.campaigns import Campaigns
+from heed.store.studio.conversations import Conversations
 from heed.store.studio.jobs import Jobs
 from heed.store.studio.people import People
 from heed.store.studio.privacy import Privacy
@@ -57,6 +58,7 @@ class Studio:
     privacy: Privacy
     jobs: Jobs
     samples: Samples
+    conversations: Conversations
     desk: ModelDesk | None = None
     """Answers for chats, from models in a process of their own."""
     settings: StudioSettings = field(default_factory=StudioSettings)
@@ -80,6 +82,7 @@ class Studio:
             privacy=Privacy(store),
             jobs=Jobs(store),
             samples=Samples(store),
+            conversations=Conversations(store),
             desk=desk,
             settings=settings or StudioSettings(),
             clock=store.now,

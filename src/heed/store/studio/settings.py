@@ -37,6 +37,8 @@ class CampaignSettings(BaseModel):
     """How many items one labeler may hold, so that nobody empties the queue by asking."""
     feedback: bool = False
     """Training: show the known answer, and its reason, as soon as one has answered."""
+    policies: tuple[str, ...] = ()
+    """Of a chat: the models that labelers talk to. Two are drawn for each talk; one alone answers twice."""
     note: bool = True
     """Whether labelers may add a remark."""
 

@@ -42,7 +42,7 @@ class Setting:
     label: str
     help: str
     kind: str
-    """``percent``, ``whole``, ``hours`` or ``yes``."""
+    """``percent``, ``whole``, ``hours``, ``names`` or ``yes``."""
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -72,6 +72,8 @@ SETTINGS: tuple[Setting, ...] = (
             help="How long a labeler may change what they handed in. What was said first is kept."),
     Setting(name="feedback", label="Show the known answer after each task", kind="yes",
             help="For training. Labelers then see gold answers with your reason, so use it in a campaign of its own."),
+    Setting(name="policies", label="Models to talk to", kind="names",
+            help="Of a chat: names of models with commas between them. Two are drawn for each talk."),
     Setting(name="note", label="Labelers may add a remark", kind="yes", help="They are shown beside the answers."),
 )  # fmt: skip
 
@@ -344,16 +346,19 @@ def _settings(form: Mapping[str, str]) -> CampaignSettings:
             values[one.name] = share({one.name: form.get(one.name, "")}, one.name, getattr(defaults, one.name))
         elif one.kind == "yes":
             values[one.name] = form.get(one.name) == "yes"
+        elif one.kind == "names":
+            values[one.name] = [name.strip() for name in form.get(one.name, "").split(",") if name.strip()]
         elif form.get(one.name, "").strip():
             values[one.name] = form[one.name].strip()
     return parse_settings(values)
 
 
 def _shown_settings(settings: CampaignSettings) -> dict[str, Any]:
-    return {
-        one.name: f"{getattr(settings, one.name) * 100:g}" if one.kind == "percent" else getattr(settings, one.name)
-        for one in SETTINGS
-    }
+    return {one.name: _written(one.kind, getattr(settings, one.name)) for one in SETTINGS}
+
+
+def _written(kind: str, value: Any) -> Any:
+    return f"{value * 100:g}" if kind == "percent" else ", ".join(value) if kind == "names" else value
 
 
 def _address(name: str) -> str:
