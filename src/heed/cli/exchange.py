@@ -24,7 +24,7 @@ from heed.cli.common import (
 
 if TYPE_CHECKING:
     from heed.data.hygiene import Item
-    from heed.records import Demonstration, Prompt, Ranking
+    from heed.records import Demonstration, Prompt, Ranking, Rating
 
 T = TypeVar("T")
 
@@ -53,6 +53,9 @@ def import_(
     from heed.store.intake import add_records
 
     format_name, path = split_source(source)
+    if format_name == "labels":
+        _import_labels(path, workspace, as_json)
+        return
     progress = open_progress(sys.stderr, silent=quiet or as_json)
     records: Iterable[object] = islice(read(format_name, path), limit)
     taken_out: dict[str, int] = {}
@@ -76,6 +79,17 @@ def import_(
     if tidy:
         found = "; ".join(f"{reason}: {number:,}" for reason, number in taken_out.items())
         say(f"Taken out: {found or 'nothing'}.")
+
+
+def _import_labels(path: Path, workspace: Path, as_json: bool) -> None:
+    from heed.data.labels import import_labels
+
+    with create_workspace(workspace).store() as store:
+        added = import_labels(store, path)
+    if as_json:
+        print_json({"added": dict(added)})
+    else:
+        say(f"Read {path}; added {in_words(added)}.")
 
 
 def clean(records: Iterable[object]) -> tuple[list[object], dict[str, int]]:
@@ -123,31 +137,47 @@ class Exported(StrEnum):
     prompts = "prompts"
     demonstrations = "demonstrations"
     rankings = "rankings"
+    ratings = "ratings"
+    labels = "labels"
 
 
 def export(
-    what: Annotated[Exported, typer.Argument(metavar="WHAT", help="prompts, demonstrations or rankings.")],
+    what: Annotated[
+        Exported, typer.Argument(metavar="WHAT", help="prompts, demonstrations, rankings, ratings, labels.")
+    ],
     target: Annotated[str, typer.Argument(metavar="FORMAT:PATH", help="Such as heed:rankings.jsonl.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     split: Annotated[str | None, typer.Option(help="This split only.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="What was said in this campaign only.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write people's work from a workspace to a file.
 
-    [dim]Example:[/]  heed export rankings datasets:pairs.jsonl.gz
+    Labels are all that was said in the studio, with the order shown, times, notes, flags, forms and guidelines.
+
+    [dim]Examples:[/]
+
+    heed export rankings datasets:pairs.jsonl.gz
+
+    heed export labels heed:labels.jsonl.gz --campaign round-1
     """
     from heed.data.writers import write
     from heed.records import Prompt
 
     format_name, path = split_source(target)
+    if what is Exported.labels:
+        _export_labels(format_name, path, workspace, campaign, as_json)
+        return
     with open_workspace(workspace).store() as store:
-        records: list[Prompt] | list[Demonstration] | list[Ranking]
+        records: list[Prompt] | list[Demonstration] | list[Ranking] | list[Rating]
         if what is Exported.prompts:
             records = store.prompts(split=split)
         elif what is Exported.demonstrations:
-            records = store.demonstrations(split=split)
+            records = store.demonstrations(split=split, campaign=campaign)
+        elif what is Exported.ratings:
+            records = store.ratings(split=split, campaign=campaign)
         else:
-            records = store.rankings(split=split)
+            records = store.rankings(split=split, campaign=campaign)
         judged_by = {one.labeler for one in records if not isinstance(one, Prompt)}
         labelers = [one for one in store.labelers() if one.id in judged_by] if format_name == "heed" else []
     rows = write(format_name, path, [*labelers, *records]) - len(labelers)
@@ -155,6 +185,20 @@ def export(
         print_json({"path": str(path), "rows": rows})
     else:
         say(f"Wrote {rows:,} rows to {path}.")
+
+
+def _export_labels(format_name: str, path: Path, workspace: Path, campaign: str | None, as_json: bool) -> None:
+    from heed.data.labels import write_labels
+    from heed.errors import ConfigError
+
+    if format_name not in ("heed", "labels"):
+        raise ConfigError(f"{format_name!r} cannot hold labels; write heed:{path}")
+    with open_workspace(workspace).store() as store:
+        labels = write_labels(store, path, campaign)
+    if as_json:
+        print_json({"path": str(path), "rows": labels})
+    else:
+        say(f"Wrote {labels:,} labels to {path}. Read them with: heed import labels:{path}")
 
 
 def split_source(source: str) -> tuple[str, Path]:

@@ -40,11 +40,11 @@ def as_json(record: Record) -> dict[str, Json]:
         return _filled(
             record="ranking",
             prompt=prompt,
-            completions=[_completion_json(completion) for completion in record.completions],
+            completions=[completion_json(completion) for completion in record.completions],
             order=_order(record),
             labeler=record.labeler,
         )
-    completion = _completion_json(record.completion)
+    completion = completion_json(record.completion)
     if isinstance(record, Demonstration):
         return _filled(record="demonstration", prompt=prompt, completion=completion, labeler=record.labeler)
     return _filled(
@@ -76,7 +76,8 @@ def _prompt_json(prompt: Prompt) -> dict[str, Json]:
     )
 
 
-def _completion_json(completion: Completion) -> dict[str, Json]:
+def completion_json(completion: Completion) -> dict[str, Json]:
+    """What a line says of an answer."""
     filled = _filled(
         token_ids=list(completion.token_ids),
         logprobs=list(completion.logprobs),

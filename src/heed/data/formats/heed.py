@@ -74,7 +74,7 @@ def from_row(row: Row) -> AnyRecord:
         row.refuse_others("record", "prompt", "completion", "labeler")
         return Demonstration(
             prompt=_prompt(row.row("prompt")),
-            completion=_completion(row.row("completion")),
+            completion=completion_of(row.row("completion")),
             labeler=row.text_or("labeler"),
         )
     if kind == "rating":
@@ -84,7 +84,7 @@ def from_row(row: Row) -> AnyRecord:
 
 def _ranking(row: Row) -> Ranking:
     row.refuse_others("record", "prompt", "completions", "order", "labeler")
-    completions = [_completion(value) for value in row.rows("completions")]
+    completions = [completion_of(value) for value in row.rows("completions")]
     places: dict[str, list[int]] = {}  # of each id, the completions that have it: the same answer may be there twice
     for index, completion in enumerate(completions):
         places.setdefault(completion.id, []).append(index)
@@ -119,7 +119,7 @@ def _rating(row: Row) -> Rating:
     for name, flag in flags.items():
         if not isinstance(flag, bool):
             raise row.error(f"flag {name!r} is {flag!r}, expected true or false")
-    prompt, completion = _prompt(row.row("prompt")), _completion(row.row("completion"))
+    prompt, completion = _prompt(row.row("prompt")), completion_of(row.row("completion"))
     try:
         return Rating(
             prompt=prompt,
@@ -155,7 +155,8 @@ def _prompt(row: Row, *also: str) -> Prompt:
     )
 
 
-def _completion(row: Row) -> Completion:
+def completion_of(row: Row) -> Completion:
+    """The answer that an object of a line holds."""
     row.refuse_others("id", "text", "token_ids", "logprobs", "stop", "policy", "meta")
     return Completion(
         id=row.text_or("id"),
