@@ -54,6 +54,7 @@ try:
 except ModuleNotFoundError:  # started as a script
     from serving import Server  # type: ignore[import-not-found,no-redef]
 
+REPORT = "people_half.json"
 NUM_GOLD = 60
 """Ranking items whose answer the lead knows: all answers clearly apart."""
 APART = 1.0
@@ -92,9 +93,10 @@ class Project:
         self.root, self.size, self.seed = root, size, seed
         self.world = World(seed)
         self.place = root / "workspace"
-        self.accounts: dict[str, str] = {}
-        self.report: dict[str, Any] = {"seed": seed, "size": asdict(size), "seconds": {}}
-        self._began = time.monotonic()
+        self.report: dict[str, Any] = {"seed": seed, "size": asdict(size), "seconds": {}, "accounts": {}}
+        if (root / REPORT).exists():  # it was interrupted
+            self.report = json.loads((root / REPORT).read_text())
+        self.accounts: dict[str, str] = self.report["accounts"]
 
     def run(self) -> None:
         """From nothing to a policy."""
@@ -103,10 +105,12 @@ class Project:
             self.quality, self.reward_models, self.policy,
         )  # fmt: skip
         for step in steps:
+            if step.__name__ in self.report["seconds"]:
+                continue
             start = time.monotonic()
             step()
             self.report["seconds"][step.__name__] = round(time.monotonic() - start)
-            write_json(self.root / "people_half.json", self.report)
+            write_json(self.root / REPORT, self.report)
             print(f"{step.__name__}: {self.report['seconds'][step.__name__]} s", file=sys.stderr)
 
     def base_model(self) -> None:
@@ -173,7 +177,7 @@ class Project:
                 "honest": _figure(pairwise(meetings(honest), "drop").estimate),
             }
             self.report["named"] = [{"name": names[one.labeler], "sign": one.sign, "why": one.why} for one in named]
-            self.hostile = [one.labeler for one in named if one.sign == "hostile"]
+            self.report["hostile"] = [one.labeler for one in named if one.sign == "hostile"]
 
     def reward_models(self) -> None:
         """One of everything that was said, one without those who were found; each against what is true."""
@@ -183,9 +187,9 @@ class Project:
         self.report["reward_with"] = self._accuracy(pairs)
         with self.store() as store:
             owner = next(one for one in People(store).accounts() if one.role == "owner")
-            for labeler in self.hostile:
+            for labeler in self.report["hostile"]:
                 Standing(store).withdraw(labeler, owner.id, "answers the opposite of what is right")
-        if self.hostile:
+        if self.report["hostile"]:
             self.heed(*train)
         self.report["reward_without"] = self._accuracy(pairs)
 
