@@ -220,7 +220,7 @@ def _fill(engine: Engine, items: int) -> None:
     now = datetime(2026, 5, 1, 12)
     plain: dict[str, Any] = {"created_at": now}
     with engine.begin() as c:
-        form = {"id": 99, "name": "big", "version": 1, "definition": {"questions": []}}
+        form = {"id": 99, "name": "ranking", "version": 1, "definition": {"questions": []}}
         c.execute(insert(t.form), [{**form, **plain}])
         c.execute(
             insert(t.labeler),

@@ -80,6 +80,17 @@ def test_demonstrations_need_prompts_alone(studio: Studio, client_as: ClientAs) 
     assert lease is not None and lease.shown == ()
 
 
+def test_a_chat_draws_nothing_but_names_its_models(studio: Studio, client_as: ClientAs) -> None:
+    lead = client_as("lead")
+    form = {"name": "talks", "form": "chat", "do": "draft"}
+    assert "needs models to talk to" in lead.post("/lead/campaigns/new", form).text
+    form["policies"] = "sft, ppo"
+    assert "begin talks themselves" in lead.post("/lead/campaigns/new", {**form, "do": "preview"}).text
+    assert lead.post("/lead/campaigns/new", form).status_code == 303
+    assert studio.campaigns.get("talks").settings.policies == ("sft", "ppo")
+    assert "Add items" not in lead.get("/lead/campaigns/talks").text
+
+
 def test_state_settings_and_more_items(studio: Studio, client_as: ClientAs) -> None:
     fill(studio)
     lead = client_as("lead")

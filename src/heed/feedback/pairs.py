@@ -98,7 +98,8 @@ def count_pairs(rankings: Sequence[Judged], rule: PairRule) -> PairCounts:
     ties, items, num = 0, set(), 0
     for one in counted(rankings, rule):
         size = len(one.tiers)
-        tied = sum(n * (n - 1) // 2 for n in Counter(one.tiers).values())
+        distinct = len(set(one.tiers)) == size
+        tied = 0 if distinct else sum(n * (n - 1) // 2 for n in Counter(one.tiers).values())
         pairs = size * (size - 1) // 2 - (tied if rule.ties == "drop" else 0)
         ties += tied
         if pairs:

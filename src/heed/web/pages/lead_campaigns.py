@@ -123,7 +123,9 @@ def create(visit: Visit) -> Response:
         settings = _settings(form)
         version = form.get("guideline", "")
         guideline = int(version) if version.isdecimal() and len(version) < 10 else None
-        drawn = visit.studio.review.draw(_draw(visit, asked, ""))
+        if asked.task == "chat" and not settings.policies:
+            raise DataError("a chat needs models to talk to: name them under how the work is shared out")
+        drawn = [] if asked.task == "chat" else visit.studio.review.draw(_draw(visit, asked, ""))
         asks = _asks(asked, drawn)
         if form.get("do") == "preview":
             return _new_page(visit, form, preview=_preview(visit, asked, drawn, settings))
