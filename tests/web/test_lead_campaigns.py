@@ -231,7 +231,7 @@ def test_a_form_is_checked_shown_and_kept(studio: Studio, client_as: ClientAs) -
         ("[1]", "not a JSON object"),
         ("[" * 50_000, "not JSON"),
         ('{"name": "rank", "task": "rank", "title": "t", "questions": []}', "questions"),
-        ('{"name": "rank", "task": "rank", "title": "t", "question": [1]}', "Field required"),
+        ('{"name": "rank", "task": "rank", "title": "t", "question": [1]}', "the definition: question"),
         ('{"name": "other", "task": "rank", "title": "t", "questions": [{"name": "a", "kind": "tiers", "label": "l"}]}',
          "on this page it is"),
     ],
