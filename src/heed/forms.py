@@ -7,6 +7,7 @@ Nothing is ever filled in on a labeler's behalf: a question that was not touched
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,8 +33,14 @@ DEMONSTRATION: Final = "demonstration"
 RANKING: Final = "ranking"
 PROMPT: Final = "prompt"
 
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060\u2061\u2062\u2063\u2064\ufeff")
+_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_NO_CHARACTER = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
+_HIDDEN = re.compile(  # what turns the direction of text around, then what takes no place in it; not what joins letters
+    "[\u202a-\u202e\u2066-\u2069"
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+    "|(?<![\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U000e0100-\U000e01ef]"  # variants are for Han alone
+)
 
 
 class _Frozen(BaseModel):
@@ -72,17 +79,22 @@ class Form(_Frozen):
     questions: tuple[Question, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _names_are_unique(self) -> Form:
+    def _can_be_answered(self) -> Form:
         names = [question.name for question in self.questions]
         if len(set(names)) < len(names):
             raise ValueError(f"two questions are called {next(n for n in names if names.count(n) > 1)!r}")
         for question in self.questions:
-            if question.kind in ("choice", "choices") and len(question.choices) < 2:
-                raise ValueError(
-                    f"question {question.name!r} offers {len(question.choices)} choices, expected 2 or more"
-                )
-            if question.kind == "likert" and question.low >= question.high:
-                raise ValueError(f"question {question.name!r} runs from {question.low} to {question.high}")
+            wrong = _wrong_with(question)
+            if wrong:
+                raise ValueError(f"question {question.name!r} {wrong}")
+        orders = [question.name for question in self.questions if question.kind in ("tiers", "strength")]
+        if len(orders) > 1:
+            raise ValueError(f"{orders[0]!r} and {orders[1]!r} both put the answers in an order; ask for it once")
+        needed = {"demonstration": DEMONSTRATION, "edit": EDIT, "prompt": PROMPT}.get(self.task)
+        if needed is not None and not any(q.name == needed and q.required for q in self.questions):
+            raise ValueError(f"a form of the task {self.task!r} needs a question {needed!r} that must be answered")
+        if self.task != "edit" and EDIT in names:
+            raise ValueError(f"question {EDIT!r} belongs to the task 'edit', and this form's task is {self.task!r}")
         return self
 
     def of_scope(self, scope: Literal["item", "candidate"]) -> tuple[Question, ...]:
@@ -113,6 +125,30 @@ class Answers:
     note: str = ""
 
 
+def _wrong_with(question: Question) -> str:
+    """What makes a question one that cannot be asked; nothing if it can."""
+    if question.kind in ("choice", "choices"):
+        if len(question.choices) < 2:
+            return f"offers {len(question.choices)} choices, expected 2 or more"
+        if len(set(question.choices)) < len(question.choices) or not all(one.strip() for one in question.choices):
+            return "offers the same choice twice, or an empty one"
+    if question.kind == "likert" and question.low >= question.high:
+        return f"runs from {question.low} to {question.high}"
+    if question.kind == "strength" and question.high < 1:
+        return f"runs from {-question.high} to {question.high}, expected at least 1"
+    if question.kind in ("tiers", "strength", "examples") and question.scope != "item":
+        return f"is about one answer; {question.kind} are about the item"
+    if question.max_chars < 1:
+        return f"allows {question.max_chars} characters"
+    if question.name == OVERALL:
+        whole = question.kind == "likert" and question.scope == "candidate" and 1 <= question.low < question.high <= 7
+        return "" if whole else "is a rating: a likert scale about each answer, within 1 to 7"
+    kind = {DEMONSTRATION: "answer", EDIT: "answer", PROMPT: "text"}.get(question.name)
+    if kind is not None and (question.kind != kind or question.scope != "item"):
+        return f"is of kind {question.kind!r}; what has this name is of kind {kind!r}, about the item"
+    return ""
+
+
 def parse_form(definition: object, where: str = "form") -> Form:
     """A form from its definition.
 
@@ -122,7 +158,9 @@ def parse_form(definition: object, where: str = "form") -> Form:
     try:
         return Form.model_validate(definition)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(
+            error.errors(), key=lambda one: one["type"] != "extra_forbidden"
+        )  # a misspelt name explains the rest
         place = ".".join(str(part) for part in first["loc"]) or "the form"
         known = [*Form.model_fields, *Question.model_fields]
         hint = nearest(str(first["loc"][-1]), known) if first["type"] == "extra_forbidden" else ""
@@ -142,19 +180,20 @@ def check_answers(form: Form, payload: object, num_candidates: int) -> Answers:
         raise DataError("the answer is not a JSON object")
     unknown = payload.keys() - {"item", "candidates", "tiers", "note"}
     if unknown:
-        raise DataError(f"the answer has an unknown part {min(unknown)!r}; expected item, candidates, tiers, note")
+        part = min(map(str, unknown))[:80]
+        raise DataError(f"the answer has an unknown part {part!r}; expected item, candidates, tiers, note")
     letters = LETTERS[:num_candidates]
     item = _check_part(form.of_scope("item"), payload.get("item") or {}, "")
     given = payload.get("candidates") or {}
     if not isinstance(given, Mapping) or not given.keys() <= set(letters):
-        raise DataError(f"candidates are {given!r}, expected answers about {', '.join(letters) or 'none'}")
+        raise DataError(f"candidates are {str(given)[:80]}, expected answers about {', '.join(letters) or 'none'}")
     about = form.of_scope("candidate")
     candidates = tuple(_check_part(about, given.get(letter) or {}, f" of answer {letter}") for letter in letters)
     tiers: tuple[int, ...] = ()
     for question in form.questions:
-        if question.kind == "tiers":
+        if question.kind == "tiers" and (question.required or payload.get("tiers")):
             tiers = _check_tiers(question, payload.get("tiers"), letters)
-        elif question.kind == "strength":
+        elif question.kind == "strength" and question.name in item:
             strength = item[question.name]
             assert isinstance(strength, int)
             tiers = (0, 0) if strength == 0 else (0, 1) if strength < 0 else (1, 0)
@@ -170,18 +209,16 @@ def clean_text(text: str, where: str, max_chars: int = MAX_TEXT) -> str:
     Raises:
         DataError: it is too long, or hides invisible characters or marks that turn the direction of text around.
     """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
+    text = unicodedata.normalize("NFC", _LINE_END.sub("\n", text))
+    text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Co"))
+    text = _NO_CHARACTER.sub("", text)
     if len(text) > max_chars:
         raise DataError(f"{where} is {len(text):,} characters long, expected at most {max_chars:,}")
-    turning = next((c for c in text if c in _BIDI), None)
-    hidden = next((c for c in text if c in _INVISIBLE), None)
-    if turning or hidden:
-        character = turning or hidden
-        assert character is not None
+    hidden = _HIDDEN.search(text)
+    if hidden:
         raise DataError(
-            f"{where} holds an invisible character (U+{ord(character):04X} "
-            f"{unicodedata.name(character, 'unnamed')}) at place {text.index(character) + 1}; remove it"
+            f"{where} holds an invisible character (U+{ord(hidden[0]):04X} "
+            f"{unicodedata.name(hidden[0], 'unnamed')}) at place {hidden.start() + 1}; remove it"
         )
     return text
 
@@ -192,7 +229,8 @@ def _check_part(questions: Sequence[Question], given: object, about: str) -> dic
     names = {question.name for question in questions}
     for name in given:
         if name not in names:
-            raise DataError(f"the form has no question {name!r}{about}.{nearest(str(name), names)}")
+            name = str(name)[:80]
+            raise DataError(f"the form has no question {name!r}{about}.{nearest(name, names)}")
     checked: dict[str, Value] = {}
     for question in questions:
         if question.kind == "tiers":
@@ -249,10 +287,11 @@ def _check_tiers(question: Question, given: object, letters: str) -> tuple[int, 
         raise DataError("the ranking is not there: expected a tier for every answer")
     missing = [letter for letter in letters if letter not in given]
     if missing or len(given) != len(letters):
-        raise DataError(f"the ranking places {', '.join(map(str, given)) or 'nothing'}, expected each of {letters}")
+        placed = ", ".join(map(str, given))[:80] or "nothing"
+        raise DataError(f"the ranking places {placed}, expected each of {letters}")
     tiers = [given[letter] for letter in letters]
     if not all(isinstance(tier, int) and not isinstance(tier, bool) for tier in tiers):
-        raise DataError(f"the ranking has tiers {tiers}, expected whole numbers")
+        raise DataError(f"the ranking has tiers {str(tiers)[:80]}, expected whole numbers")
     order = sorted(set(tiers))
     if not question.ties and len(order) < len(tiers):
         raise DataError("the ranking has a tie, and this form allows none")
