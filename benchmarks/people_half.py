@@ -176,7 +176,11 @@ class Project:
                 "everyone": _figure(pairwise(meetings(ordinary), "drop").estimate),
                 "honest": _figure(pairwise(meetings(honest), "drop").estimate),
             }
-            self.report["named"] = [{"name": names[one.labeler], "sign": one.sign, "why": one.why} for one in named]
+            self.report["named"] = [
+                {"name": names[one.labeler], "sign": one.sign, "why": one.why}
+                for one in named
+                if one.sign != "fast"  # all of them are, since nobody here waits for as long as reading takes
+            ]
             self.report["hostile"] = [one.labeler for one in named if one.sign == "hostile"]
 
     def reward_models(self) -> None:

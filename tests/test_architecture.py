@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("stages",),
     ("recipes",),
     ("cli",),
+    ("__main__",),
 )
 """From the ground up. Packages side by side do not know each other."""
 
