@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from heed.errors import DataError
-from heed.store.studio.people import Account, People
+from heed.store.studio.people import Account, People, name_key
 
 MIN_LENGTH: Final = 10
 MAX_LENGTH: Final = 200
@@ -43,7 +43,7 @@ def sign_in(people: People, name: str, password: str, address: str) -> Account |
     Raises:
         DataError: there were too many.
     """
-    whos = (f"account {name.casefold()}", f"address {address}")
+    whos = (f"account {name_key(name)}", f"address {address}")
     if any(people.failures(who, MINUTES) >= limit for who, limit in zip(whos, (TRIES, 4 * TRIES), strict=True)):
         raise DataError(f"too many attempts; wait {MINUTES} minutes, or ask the lead for a link")
     account = people.by_name(name)

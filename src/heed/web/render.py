@@ -38,7 +38,7 @@ def safe_html(text: str, prefix: str = "") -> Markup:
         nh3.clean(
             html,
             tags=set(_TAGS),
-            attributes={"a": {"href"}, "ol": {"start"}},
+            attributes={"*": set(), "a": {"href"}, "ol": {"start"}},
             attribute_filter=adapt,
             url_schemes=set(_SCHEMES),
             link_rel="noopener noreferrer nofollow",
