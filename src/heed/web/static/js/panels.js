@@ -118,11 +118,13 @@ function value(given) {
 export function showExpected(dialog, { task, payload, gold }) {
   const rows = [];
   const labels = Object.fromEntries(task.form.questions.map((question) => [question.name, question.label]));
+  const flags = new Set(task.form.questions.filter((question) => question.kind === "flag").map((question) => question.name));
+  const known = (name, wanted) => value(flags.has(name) && typeof wanted === "number" ? wanted !== 0 : wanted); // a stored flag is 0 or 1
   const add = (label, wanted, given) => rows.push([label, wanted, given, wanted === given]);
   if (Object.keys(gold.tiers).length) add("Order", spokenTiers(gold.tiers), spokenTiers(payload.tiers ?? {}) || "as chosen below");
-  for (const [name, wanted] of Object.entries(gold.item)) add(labels[name] ?? name, value(wanted), value(payload.item?.[name]));
+  for (const [name, wanted] of Object.entries(gold.item)) add(labels[name] ?? name, known(name, wanted), value(payload.item?.[name]));
   for (const [letter, wanted] of Object.entries(gold.candidates)) {
-    for (const [name, one] of Object.entries(wanted ?? {})) add(`${letter}: ${labels[name] ?? name}`, value(one), value(payload.candidates?.[letter]?.[name]));
+    for (const [name, one] of Object.entries(wanted ?? {})) add(`${letter}: ${labels[name] ?? name}`, known(name, one), value(payload.candidates?.[letter]?.[name]));
   }
   dialog.querySelector(".expected").replaceChildren(
     gold.reason ? h("p.notice", {}, gold.reason) : "",
