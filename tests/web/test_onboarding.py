@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def best_first(lease: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def gold_campaign(studio: Studio) -> None:
-    studio.campaigns.create("c", LIBRARY["rank"], settings=flat(gold_share=1.0), state="active")
+    studio.campaigns.create("c", LIBRARY["rank"], settings=flat(gold_share=1.0, revise_hours=0), state="active")
     answers = (Completion(text="good"), Completion(text="bad"))
     gold = {"tiers": [0, 1], "reason": "it answers the <question>"}
     ask = Ask(prompt=Prompt.from_text("Which one?"), candidates=answers, purpose="gold", gold=gold)
@@ -139,6 +140,17 @@ def test_my_page_before_and_after_work(studio: Studio, client_as: As, gold_campa
     page = me.get("/me").text
     assert "it answers the &lt;question&gt;" in page and "Which one?" in page and "0 %" in page
     assert "no own item came back yet" in page
+
+
+def test_who_may_still_revise_is_not_told_the_known_answer(studio: Studio, client_as: As, gold_campaign: None) -> None:
+    me = client_as("labeler")
+    studio.campaigns.update_settings("c", flat(gold_share=1.0, revise_hours=24))
+    answer(studio, me, lambda lease: {"tiers": {LETTERS[i]: 1 - o for i, o in enumerate(lease.order)}})
+    page = me.get("/me").text
+    assert "it answers the" not in page and "None so far" in page
+    later = studio.store.now() + timedelta(hours=25)
+    studio.store._clock = lambda: later  # type: ignore[misc]
+    assert "it answers the" in client_as("labeler").get("/me").text
 
 
 def test_the_pay_clock_is_one_s_own_setting(studio: Studio, client_as: As) -> None:

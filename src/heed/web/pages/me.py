@@ -106,6 +106,7 @@ def _pay(visit: Visit, days: list[Day]) -> dict[str, float | str] | None:
 
 
 def _misses(visit: Visit, said: list[Said], row: Quality | None, appeals: list[Appeal]) -> list[Miss]:
+    """The newest misses that can no longer be revised: who may still change an answer is not told the known one."""
     missed = {match.response_id: match for match in row.misses} if row is not None else {}
     newest = sorted((one for one in said if one.response_id in missed), key=lambda one: -one.response_id)[:MISSES]
     by_response = {one.response_id: one for one in appeals}
@@ -118,6 +119,7 @@ def _misses(visit: Visit, said: list[Said], row: Quality | None, appeals: list[A
             appeal=by_response.get(looked.said.response_id),
         )
         for looked in visit.studio.standing.looked(newest)
+        if not visit.studio.queue.done(visit.me.id, looked.said.response_id).revisable
     ]
 
 
