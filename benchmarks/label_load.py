@@ -130,7 +130,8 @@ async def _shift(load: Load, workspace: Workspace, server: Server, recruits: Any
         if load.kill:
             killer.append(asyncio.get_running_loop().create_task(_kill(server, load.seconds / 2)))
 
-    shift = Shift(url=server.url, seconds=load.seconds, speed=SECONDS["compare"] / load.think, mishaps=load.mishaps)
+    speed = SECONDS["compare"] / load.think
+    shift = Shift(url=server.url, seconds=load.seconds, speed=speed, mishaps=load.mishaps, spread=load.think)
     outcome = await run_shift(recruits, shift, joined=joined)
     for task in killer:
         await task

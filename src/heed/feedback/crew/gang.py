@@ -33,6 +33,8 @@ class Shift:
     most: int | None = None
     """Answers of one labeler at most."""
     drafts: bool = True
+    spread: float = 0.0
+    """Seconds over which they begin to work; people do not all come in the same moment."""
     polite: bool = False
     """Whether everyone does the screening honestly, as those do who mean harm."""
     patience: float = PATIENCE
@@ -118,7 +120,7 @@ async def _enter(recruit: Recruit, browser: Browser, diary: Diary, shift: Shift)
 
 async def _be_screened(newcomers: Sequence[tuple[Recruit, Browser, Diary]], shift: Shift) -> None:
     """Do the screening's tasks, on one's best behaviour if that is the plan."""
-    calm = replace(shift, mishaps=NO_MISHAPS, seconds=None, most=None, campaign=None)
+    calm = replace(shift, mishaps=NO_MISHAPS, spread=0.0, seconds=None, most=None, campaign=None)
     done = [Diary(name=diary.name) for _, _, diary in newcomers]
     shown = [
         replace(one, character=replace(one.character, name="honest")) if shift.polite else one
@@ -148,4 +150,5 @@ async def _work(recruit: Recruit, browser: Browser, diary: Diary, shift: Shift, 
         late = shift.seconds is not None and monotonic() - start >= shift.seconds
         return late or (shift.most is not None and len(diary.acknowledged) >= shift.most)
 
+    await asyncio.sleep(worker.rng.uniform(0.0, shift.spread))
     await worker.work(enough)
