@@ -12,6 +12,7 @@ down_revision = "0002"
 def upgrade() -> None:
     """Create the tables of the studio, and give items and assignments what its queue needs."""
     _items()
+    _comparison()
     _attempt()
     _event()
     _redaction()
@@ -84,6 +85,22 @@ def _items() -> None:
         ["reserved_for"],
         sqlite_where=sa.text("reserved_for IS NOT NULL AND slots_open > 0"),
         postgresql_where=sa.text("reserved_for IS NOT NULL AND slots_open > 0"),
+    )
+
+
+def _comparison() -> None:
+    op.execute("DROP VIEW comparison")
+    op.execute(
+        """
+        CREATE VIEW comparison AS
+        SELECT best.response_id, best.item_id, chosen.generation_id AS chosen_id, rejected.generation_id AS rejected_id
+        FROM rank_tier AS best
+        JOIN item ON item.id = best.item_id AND item.purpose = 'ordinary'
+        JOIN rank_tier AS worst ON worst.response_id = best.response_id AND best.tier < worst.tier
+        JOIN item_candidate AS chosen ON chosen.item_id = best.item_id AND chosen.ordinal = best.ordinal
+        JOIN item_candidate AS rejected ON rejected.item_id = worst.item_id AND rejected.ordinal = worst.ordinal
+        WHERE NOT EXISTS (SELECT 1 FROM response AS newer WHERE newer.supersedes = best.response_id)
+        """
     )
 
 
