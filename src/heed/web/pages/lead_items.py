@@ -273,7 +273,7 @@ def decide(visit: Visit) -> Response:
     except HeedError as error:
         return _item_page(visit, view, error=str(error), given=form)
     visit.studio.audit.record(
-        visit.me.id, "adjudicated", f"item {view.id}", {"cause": cause, "response": response, "decision": number}
+        visit.me.id, "item.decide", f"item {view.id}", {"cause": cause, "response": response, "decision": number}
     )
     if cause == "guideline_gap":
         return visit.go(
