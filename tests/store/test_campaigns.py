@@ -196,23 +196,3 @@ def test_a_claim_uses_its_indexes(store: Store) -> None:
                         scans.add(row.detail)
     small = {"SCAN campaign", "SCAN free", "SCAN work", "SCAN CONSTANT ROW"}
     assert scans <= small, scans
-
-
-def test_urgent_items_come_first_beside_a_random_arm(store: Store) -> None:
-    campaigns = Campaigns(store)
-    settings = CampaignSettings(random_arm=0.5, overlap=0, recheck_share=0, gold_share=0, anchor_share=0)
-    campaigns.create("c", LIBRARY["rank"], settings=settings, state="active")
-    campaigns.add_items("c", asks(200))
-    before = {row.id: row.priority for row in rows(store, "SELECT * FROM item")}
-    moved = campaigns.prioritise("c", {item: float(item) for item in before} | {9999: 1.0})
-    after = rows(store, "SELECT * FROM item ORDER BY priority")
-    arms = {arm: [row for row in after if row.arm == arm] for arm in ("random", "ensemble")}
-    assert moved == len(arms["ensemble"]) and 70 <= moved <= 130
-    assert [row.id for row in arms["ensemble"]] == sorted((row.id for row in arms["ensemble"]), reverse=True)
-    assert all(row.priority == before[row.id] for row in arms["random"])
-    early = [row.arm for row in after[:100]]
-    assert 30 <= early.count("random") <= 70  # both arms are worked on at once
-    store.add_labelers([Labeler(id="ann")])
-    lease = Queue(store).claim("ann")
-    assert lease is not None and lease.item_id == after[0].id
-    assert campaigns.prioritise("c", dict.fromkeys(before, 0.0)) == moved - (after[0].arm == "ensemble")

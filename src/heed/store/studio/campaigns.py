@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from heed.errors import DataError, nearest
 from heed.forms import Form, parse_form
@@ -18,7 +17,7 @@ from heed.store.database import Store
 from heed.store.forms import FORMS
 from heed.store.studio import tables as s
 from heed.store.studio.asks import Ask, Drawing, put_asks
-from heed.store.studio.claims import LEASED, forget_places
+from heed.store.studio.claims import LEASED
 from heed.store.studio.settings import CampaignSettings, parse_settings
 from heed.store.writing import put_form
 
@@ -221,35 +220,6 @@ class Campaigns:
                 added += put_asks(connection, batch, drawing, common)
         return added
 
-    def prioritise(self, campaign: str, urgency: Mapping[int, float], *, seed: int = 0) -> int:
-        """Let items come in the order of their urgency, such as how far reward models differ; returns how many do.
-
-        A random arm of the campaign's items keeps its random places, so that what the order gains can be measured;
-        which items these are depends on ``seed`` and the items alone. The others' places are spread evenly over the
-        same range, the most urgent first, so that both arms are worked on at once.
-
-        Args:
-            urgency: by item; items without open slots, of other campaigns and purposes are left as they are.
-
-        Raises:
-            DataError: no such campaign.
-        """
-        share = self.get(campaign).settings.random_arm
-        with self._store.writer() as connection:
-            found = connection.execute(
-                select(t.item.c.id, t.item.c.content_key).where(
-                    t.item.c.campaign == campaign, t.item.c.purpose == "ordinary", t.item.c.slots_open > 0
-                )
-            ).all()
-            known = [row for row in found if row.id in urgency]
-            moved = [row.id for row in known if random.Random(f"arm {seed} {row.content_key}").random() >= share]
-            moved.sort(key=lambda item: (-urgency[item], item))
-            rows = [{"key": item, "at": (place + 0.5) / len(moved)} for place, item in enumerate(moved)]
-            if rows:
-                connection.execute(_MOVE, sorted(rows, key=lambda row: row["key"]))  # as those do who end leases
-            forget_places(connection, campaign)
-        return len(rows)
-
     def totals(self, campaign: str, purpose: str = "ordinary") -> Totals:
         """How many answers are wanted, being worked on and there. They always add up."""
         items = (s.campaign.c.name == campaign, t.item.c.purpose == purpose)
@@ -278,7 +248,6 @@ class Campaigns:
             connection.execute(update(s.campaign).where(s.campaign.c.name == name).values(**values))
 
 
-_MOVE = update(t.item).where(t.item.c.id == bindparam("key")).values(priority=bindparam("at"), arm="ensemble")
 _CAMPAIGNS = (
     select(s.campaign, t.form.c.definition, t.form.c.version, t.guideline.c.version.label("guideline_version"))
     .join(t.form, t.form.c.id == s.campaign.c.form_id)
