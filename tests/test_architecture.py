@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("recipes",),
     ("cli",),
     ("__main__",),
+    ("__main__",),
 )
 """From the ground up. Packages side by side do not know each other."""
 

@@ -146,6 +146,12 @@ class LabelsConfig(Settings):
     """Hash of the frozen rankings by held-out labelers, which only measure."""
     validation_share: Share = 0.1
     """Of the prompts, whose rankings are kept from training and measure the reward model."""
+    reward_models: Positive = 1
+    """Reward models from different seeds. With two or more, ``heed prioritize`` finds where they differ."""
+    random_arm: str | None = None
+    """Hash of the frozen rankings of items whose turn was random, where others were chosen by reward models."""
+    ensemble_arm: str | None = None
+    """Hash of the frozen rankings of items chosen because reward models differed on them."""
     learning_curve: bool = False
     """Whether reward models on parts of the rankings are trained too, to say what more labels would add."""
 

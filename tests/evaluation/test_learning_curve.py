@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from heed.errors import DataError
-from heed.evaluation.learning_curve import Measured, fit_learning_curve
+from heed.evaluation.learning_curve import Measured, compare_arms, fit_learning_curve
 
 
 def measured(labels: int, accuracy: float, prompts: int = 400, seed: int = 0) -> Measured:
@@ -57,3 +57,27 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_one_number_of_labels_is_no_curve(models: list[Measured]) -> None:
     with pytest.raises(DataError, match="two numbers of labels"):
         fit_learning_curve(models)
+
+
+def test_arms_are_compared_on_the_same_prompts() -> None:
+    """By hand: 3 of 4 against 1 of 4 is half; without luck in training or prompts the interval is a point."""
+    chosen = [Measured(labels=50, right=(0.75,) * 4)] * 2
+    chance = [Measured(labels=50, right=(0.25,) * 4)] * 2
+    compared = compare_arms(chosen, chance)
+    assert (compared.gain, compared.low, compared.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert "is worth +50.0 points" in compared.verdict
+    assert compare_arms(chance, chosen).gain == pytest.approx(-0.5)
+    assert "costs" in compare_arms(chance, chosen).verdict
+
+
+def test_arms_that_do_not_differ_are_not_said_to() -> None:
+    one = [measured(100, 0.6, seed=k) for k in range(2)]
+    two = [measured(100, 0.6, seed=10 + k) for k in range(2)]
+    assert "no difference that can be seen yet" in compare_arms(one, two).verdict
+
+
+def test_arms_of_different_sizes_are_refused() -> None:
+    with pytest.raises(DataError, match="one number of labels"):
+        compare_arms([measured(100, 0.5)], [measured(90, 0.5)])
+    with pytest.raises(DataError, match="same validation prompts"):
+        compare_arms([measured(100, 0.5, prompts=5)], [measured(100, 0.5, prompts=6)])

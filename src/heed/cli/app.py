@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from heed import __version__
-from heed.cli import ask, backup, crew, doctor, exchange, label, loop, measure, people, talk
+from heed.cli import ask, backup, crew, doctor, exchange, label, loop, measure, people, prioritize, talk
 from heed.errors import HeedError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command(rich_help_panel="The loop")(loop.run)
 app.command(rich_help_panel="The loop")(loop.train)
 app.command(rich_help_panel="Labels")(label.label)
 app.command(rich_help_panel="Labels")(ask.ask)
+app.command(rich_help_panel="Labels")(prioritize.prioritize)
 app.command(rich_help_panel="Labels")(crew.crew)
 app.command("import", rich_help_panel="Data")(exchange.import_)
 app.command(rich_help_panel="Data")(exchange.export)

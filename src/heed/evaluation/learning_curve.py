@@ -88,6 +88,53 @@ def fit_learning_curve(measured: Sequence[Measured], more: int = 500, seed: int 
     return LearningCurve(points=points, more=more, gain=gain, low=low, high=high, verdict=verdict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arms:
+    """Reward models on as many labels of items that models chose, and of items that chance chose."""
+
+    labels: int
+    ensemble: float
+    random: float
+    gain: float
+    """Accuracy on chosen items less that on random ones."""
+    low: float
+    high: float
+    verdict: str
+
+
+def compare_arms(ensemble: Sequence[Measured], random: Sequence[Measured], seed: int = 0) -> Arms:
+    """What it was worth to let reward models choose the items, on the same validation prompts for both.
+
+    Raises:
+        DataError: the models were trained on different numbers of labels, or measured on different prompts.
+    """
+    sizes = {one.labels for one in (*ensemble, *random)}
+    if len(sizes) != 1 or not ensemble or not random:
+        raise DataError(f"arms are compared at one number of labels, got {sorted(sizes)}")
+    chosen, chance = np.array([one.right for one in ensemble]), np.array([one.right for one in random])
+    if chosen.ndim != 2 or chosen.shape[1:] != chance.shape[1:] or chosen.shape[1] == 0:
+        raise DataError("the models of both arms must be measured on the same validation prompts")
+    rng = np.random.default_rng(seed)
+    gains = np.empty(DRAWS)
+    for draw in range(DRAWS):
+        prompts = rng.integers(0, chosen.shape[1], chosen.shape[1])
+        means = [part[np.ix_(rng.integers(0, len(part), len(part)), prompts)].mean() for part in (chosen, chance)]
+        gains[draw] = means[0] - means[1]
+    low, high = percentiles(gains)
+    gain = float(chosen.mean() - chance.mean())
+    figures = f"{100 * gain:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
+    said = "is worth" if low > 0 else "costs" if high < 0 else "makes no difference that can be seen yet:"
+    return Arms(
+        labels=sizes.pop(),
+        ensemble=float(chosen.mean()),
+        random=float(chance.mean()),
+        gain=gain,
+        low=low,
+        high=high,
+        verdict=f"Choosing items on which reward models differ {said} {figures}.",
+    )
+
+
 def _slope(x: Array, y: Array) -> float:
     centred = x - x.mean()
     return float((centred * (y - y.mean())).sum() / (centred**2).sum())

@@ -12,34 +12,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from heed.config import PPOConfig, RunConfig
 from heed.data.readers import read_demonstrations, read_rankings, read_texts
 from heed.errors import ConfigError, DataError
-from heed.evaluation.learning_curve import Measured, fit_learning_curve
 from heed.evaluation.preference_accuracy import accuracy, score_pairs
 from heed.files import write_json
 from heed.pipeline import Stage
+from heed.recipes.curves import curves
 from heed.records import Demonstration, Json, LabelerGroup, Prompt, Ranking
 from heed.runtime.seeds import derive_seed, numpy_generator
-from heed.stages import Judged, load_codec, load_policy, open_store, ppo, pretrain, reward, sft, text
+from heed.stages import Judged, load_codec, open_store, ppo, pretrain, reward, sft, text
 
 if TYPE_CHECKING:
-    from heed.data.chat import Codec
     from heed.models.types import Tokenizer
     from heed.pipeline import Context
     from heed.roles import Judge, Scorer
     from heed.store import Store
-
-CURVE = (0.25, 0.5, 1.0)
-"""Shares of the rankings that the models of the learning curve are trained on; each part contains the one before."""
-CURVE_SEEDS = 2
 
 
 def config() -> RunConfig:
@@ -73,12 +66,23 @@ def stages(config: RunConfig) -> list[Stage]:
             alone=True,
         ),
     ]
+    for number in range(2, config.labels.reward_models + 1):
+        listed.append(
+            Stage(
+                name=f"reward-{number}",
+                title=f"Reward model from another seed, {number} of {config.labels.reward_models}",
+                work=partial(another_reward, number=number),
+                settings=("seed", "reward", "labels.rankings", "labels.validation_share"),
+                after=("sft", "text"),
+                alone=True,
+            )
+        )
     if config.labels.learning_curve:
         listed.append(
             Stage(
                 name="reward-curve",
                 title="What more labels would add",
-                work=learning_curve,
+                work=partial(curves, judged=judged, arms=arms),
                 settings=("seed", "reward", "labels"),
                 after=("sft", "reward"),
                 alone=True,
@@ -156,7 +160,7 @@ def read_text(context: Context, source: Labels) -> Mapping[str, Json]:
 
 
 def text_file(path: str) -> tuple[str, Path]:
-    """Format and path of a file of plain text: ``FORMAT:PATH``, or a path to text files or rows with a ``text`` field."""
+    """Format and path of a file of plain text: ``FORMAT:PATH``, or a path to text files."""
     form, colon, rest = path.partition(":")
     return (form, Path(rest)) if colon else ("text", Path(path))
 
@@ -186,6 +190,25 @@ def judged(context: Context) -> Judged:
             "collect more, or change labels.validation_share"
         )
     return Judged(training=training, validation=kept)
+
+
+def arms(context: Context) -> Judged | None:
+    """Rankings of items that reward models chose, and of items that chance chose; None where nobody chose any.
+
+    Both without validation prompts, in that order: ``training`` is the chosen ones, ``validation`` the others.
+    """
+    labels = context.config.labels
+    if labels.random_arm is None or labels.ensemble_arm is None:
+        return None
+    chosen, others = (
+        [
+            one
+            for one in read_rankings("heed", frozen(context, name, "rankings"))
+            if not kept_aside(one.prompt, labels.validation_share)
+        ]
+        for name in (labels.ensemble_arm, labels.random_arm)
+    )
+    return Judged(training=chosen, validation=others)
 
 
 def kept_aside(prompt: Prompt, share: float) -> bool:
@@ -242,6 +265,14 @@ def reward_from_labels(context: Context) -> Mapping[str, Json]:
     return {**figures, "accuracy": report}
 
 
+def another_reward(context: Context, number: int) -> Mapping[str, Json]:
+    """A reward model like the first, from another seed."""
+    seed = derive_seed(context.config.seed, "labels", "reward", number)
+    config = context.config.model_copy(update={"seed": seed})
+    other = replace(context, config=config, run=replace(context.run, seed=seed))
+    return reward(other, f"reward-{number}", judged, demonstrated=known_demonstrations)
+
+
 def known_demonstrations(context: Context) -> list[Demonstration]:
     """The frozen demonstrations, or none where there are none: a reward model's zero point can do without."""
     return demonstrations(context) if context.config.labels.demonstrations is not None else []
@@ -252,42 +283,6 @@ def accuracy_of(scorer: Scorer, rankings: Sequence[Ranking]) -> Json:
     if not any(True for one in rankings for _ in one.comparisons()):
         return None
     return accuracy(score_pairs(scorer, rankings)).as_json()
-
-
-def learning_curve(context: Context) -> Mapping[str, Json]:
-    """Reward models on parts of the rankings, a few seeds each, and what the line through them says."""
-    said, codec = judged(context), load_codec(context)
-    measured = []
-    for seed in range(CURVE_SEEDS):
-        order = numpy_generator(context.config.seed, "labels", "curve", str(seed)).permutation(len(said.training))
-        for share in CURVE:
-            part = [said.training[index] for index in sorted(order[: max(1, round(share * len(order)))])]
-            measured.append(Measured(labels=len(part), right=_train_and_measure(context, codec, part, said, seed)))
-    curve = fit_learning_curve(measured)
-    write_json(context.run.dir / "curve.json", asdict(curve))
-    return {"gain": curve.gain, "low": curve.low, "high": curve.high, "verdict": curve.verdict}
-
-
-def _train_and_measure(
-    context: Context, codec: Codec, part: Sequence[Ranking], said: Judged, seed: int
-) -> tuple[float, ...]:
-    """For each validation prompt with a pair the share of its pairs that a model trained on ``part`` gets right."""
-    from heed.models.reward_model import RewardModel
-    from heed.models.scorer import RewardScorer, encode_groups
-    from heed.runtime.metrics import MetricLogger
-    from heed.training.reward_modeling import ranked_groups, reward_modeling
-
-    model_seed = derive_seed(context.config.seed, "labels", "curve", str(seed))
-    directory = context.run.dir / f"seed-{seed}-{len(part)}"
-    directory.mkdir(parents=True, exist_ok=True)
-    run = replace(context.run, dir=directory, metrics=MetricLogger(directory / "metrics.jsonl"), seed=model_seed)
-    model = RewardModel.from_causal_lm(load_policy(context, "sft"), seed=model_seed, pad_id=codec.pad_id)
-    groups = encode_groups(codec, [one.prompt for one in part], [one.completions for one in part])
-    reward_modeling(model, ranked_groups(groups, part), context.config.reward, codec.pad_id, run)
-    pairs = score_pairs(RewardScorer(model, codec, microbatch=run.runtime.microbatch), said.validation)
-    names = np.array(pairs.prompts)
-    right = (pairs.gaps > 0) + 0.5 * (pairs.gaps == 0)
-    return tuple(float(right[names == name].mean()) for name in sorted(set(pairs.prompts)))
 
 
 def _adapt(settings: PPOConfig, data: str | None) -> PPOConfig:

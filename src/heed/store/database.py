@@ -138,13 +138,15 @@ class Store:
         campaign: str | None = None,
         *,
         final: bool = False,
+        arm: str | None = None,
     ) -> list[Ranking]:
         """Rankings by one group of labelers, or all; not those of withdrawn labelers, nor superseded ones.
 
-        With ``final``, only a lead's decision where there is one about an item.
+        With ``final``, only a lead's decision where there is one about an item; with ``arm``, only those of items that
+        got their turn in this way.
         """
         chosen = Selection(
-            split=split, labeler_group=labeler_group, max_round=max_round, campaign=campaign, final=final
+            split=split, labeler_group=labeler_group, max_round=max_round, campaign=campaign, final=final, arm=arm
         )
         return self._read(lambda c: reading.read_rankings(c, chosen))
 

@@ -60,6 +60,8 @@ class Selection:
     campaign: str | None = None
     max_round: int | None = None
     labeler_group: LabelerGroup | None = None
+    arm: str | None = None
+    """How the item got its turn: ``random``, or ``ensemble`` where reward models differed on it."""
     final: bool = False
     """Where a lead has answered an item that labelers differed on, only that answer."""
 
@@ -304,6 +306,8 @@ def _responses(chosen: Selection, *columns: Any) -> Select[Any]:
     )
     if chosen.campaign is not None:
         statement = statement.where(t.item.c.campaign == chosen.campaign)
+    if chosen.arm is not None:
+        statement = statement.where(t.item.c.arm == chosen.arm)
     if chosen.max_round is not None:
         statement = statement.where(t.item.c.round <= chosen.max_round)
     if chosen.labeler_group is not None:
