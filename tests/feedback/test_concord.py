@@ -160,3 +160,9 @@ def test_thousands_of_labels_take_less_than_a_second() -> None:
     seconds = time.perf_counter() - started
     assert met.unit.size == 3000 * len(list(combinations(range(3), 2)))
     assert seconds < 1.5, f"{seconds:.2f} s"
+
+
+def test_a_lead_who_decides_has_seen_the_others() -> None:
+    rows = [judged(1, "a", (0, 1)), judged(1, "b", (1, 0)), judged(1, "lead", (0, 1), decides=True)]
+    estimate = pairwise(meetings(rows), "drop").estimate
+    assert estimate is not None and (estimate.value, estimate.n) == (0.0, 1)

@@ -88,6 +88,17 @@ def test_grades_of_several_labelers(store: Store, review: Review) -> None:
     assert review.graded(group="heldout") == {}
 
 
+def test_a_leads_decision_is_no_second_opinion(store: Store, review: Review, engine: Engine) -> None:
+    add_account(engine, "b")
+    about, one = Prompt.from_text("p"), answers("x")[0]
+    store.add_ratings([Rating(prompt=about, completion=one, overall=n, labeler=who) for who, n in (("a", 7), ("b", 5))])
+    assert len(review.graded()["overall"]) == 1
+    with store.reader() as connection:
+        item, response = connection.execute(text("SELECT item_id, max(id) FROM response GROUP BY item_id")).one()
+    review.decide(item, "b", "other", "", response)
+    assert review.graded()["overall"] == []
+
+
 def test_an_item_with_what_everyone_said(store: Store, review: Review, engine: Engine) -> None:
     add_account(engine, "a")
     store.add_rankings([ranking("a", (0, 1)), ranking("h", (0, 0))], campaign="c")

@@ -85,10 +85,14 @@ def group_of(one: Judged) -> str:
 
 
 def meetings(judged: Iterable[Judged]) -> Meetings:
-    """All comparisons of two labelers with each other. Someone's first judgement of a set of answers counts."""
+    """All comparisons of two labelers with each other. Someone's first judgement of a set of answers counts.
+
+    A lead's decision is left out: whoever makes it has seen what the others said.
+    """
     units: dict[int, dict[str, Judged]] = defaultdict(dict)
     for one in judged:
-        units[one.unit].setdefault(one.labeler, one)
+        if not one.decides:
+            units[one.unit].setdefault(one.labeler, one)
     shared = {unit: tuple(by.values()) for unit, by in units.items() if len(by) > 1}
     people = sorted({(one.labeler, group_of(one)) for group in shared.values() for one in group})
     number = {labeler: index for index, (labeler, _) in enumerate(people)}

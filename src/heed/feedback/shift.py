@@ -36,7 +36,7 @@ def label_shift(judged: Iterable[Judged], old: int, new: int) -> Shift:
     """The shift between versions ``old`` and ``new``, over the answers that were judged under both."""
     units: dict[int, dict[int, list[Judged]]] = defaultdict(lambda: defaultdict(list))
     for one in judged:
-        if one.guideline in (old, new):
+        if one.guideline in (old, new) and not one.decides:
             units[one.unit][one.guideline].append(one)
     rows = []
     for sides in units.values():

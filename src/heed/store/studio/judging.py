@@ -80,7 +80,10 @@ def read_scores(connection: Connection, answers: Mapping[int, tuple[int, ...]]) 
 def read_graded(
     connection: Connection, *, campaign: str | None = None, group: LabelerGroup | None = None
 ) -> dict[str, list[Graded]]:
-    """By question, what was graded by two labelers or more, and how often with which value."""
+    """By question, what was graded by two labelers or more, and how often with which value.
+
+    Without the answers by which leads decided: they had seen the others'.
+    """
     newer = t.response.alias("newer")
     thing = func.coalesce(t.item_candidate.c.generation_id, -t.item.c.prompt_id)
     statement = (
@@ -105,6 +108,9 @@ def read_graded(
             t.item.c.purpose.in_(FIRST_LOOKS),
             t.labeler.c.withdrawn_at.is_(None),
             t.item.c.prompt_id.in_(_shared_prompts(campaign)),
+            t.response.c.id.not_in(
+                select(s.adjudication.c.response_id).where(s.adjudication.c.response_id.is_not(None))
+            ),
             ~select(newer.c.id).where(newer.c.supersedes == t.response.c.id).exists(),
         )
         .group_by(t.answer.c.question, thing, t.item.c.prompt_id, t.answer.c.value_number)
