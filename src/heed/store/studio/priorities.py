@@ -81,7 +81,7 @@ class Priorities:
             .where(t.item.c.id == bindparam("key"), t.item.c.slots_open > 0)
             .values(priority=bindparam("turn"), arm=bindparam("how"))
         )
-        turns.sort(key=lambda turn: int(str(turn["key"])))  # in one order, as all who change several items: none waits in a ring
+        turns.sort(key=lambda turn: int(str(turn["key"])))  # in one order, like all who change several
         for start in range(0, len(turns), 1000):
             with self._store.writer() as connection:
                 connection.execute(statement, turns[start : start + 1000])
