@@ -52,7 +52,11 @@ def forget(visit: Visit) -> Response:
         )
     except DataError as error:
         return _person(visit, str(error), 422)
-    detail: dict[str, Json] = {"exports": len(footprint.exports), "models": list(footprint.models), "rewritten": len(done.rewritten)}
+    detail: dict[str, Json] = {
+        "exports": len(footprint.exports),
+        "models": list(footprint.models),
+        "rewritten": len(done.rewritten),
+    }
     studio.audit.record(visit.me.id, "person.forget", done.subject, detail)
     return visit.go("/lead/privacy", "Removed. What was made from it is listed below.")
 
