@@ -519,6 +519,8 @@ def main() -> None:
                 except Violation as error:
                     sys.exit(f"VIOLATION in world {seed}: {error}")
             seed += 1
+            if (seed - options.seed) % 50 == 0:
+                print(f"{done.total():,} operations, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     for kind, number in done.most_common():
         print(f"{kind:14} {number:>9,}")
     seconds = time.perf_counter() - began
