@@ -104,7 +104,7 @@ def test_gold_is_read_by_the_evaluation_alone() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_stages_of_a_recipe_come_after_what_they_need(name: str) -> None:
-    config = find(name).config().model_copy(update={"data": "."})
+    config = find(name).config().model_copy(update={"data": ".", "base": "." if name == "labels" else None})
     listed: list[Stage] = list(stages_of(config))
     seen: set[str] = set()
     for stage in listed:

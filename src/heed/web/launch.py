@@ -79,6 +79,7 @@ def results(workspace: Workspace) -> dict[str, Any]:
     places = {
         "accuracy": workspace.runs_dir / "reward" / "accuracy.json",
         "curve": workspace.runs_dir / "reward-curve" / "curve.json",
+        "arms": workspace.runs_dir / "reward-curve" / "arms.json",
         "sft": workspace.runs_dir / "sft" / "stage.json",
         "reward": workspace.runs_dir / "reward" / "stage.json",
         "config": workspace.root / "config.json",
@@ -109,8 +110,10 @@ def _figures(workspace: Workspace, job: Job, said: Json) -> Mapping[str, Json]:
     labels = found.get("config", {}).get("settings", {}).get("labels", {})
     if job.kind == "sft":
         return {"said": said, "stage": found.get("sft", {}).get("figures", {}), "export": labels.get("demonstrations")}
-    curve = found.get("curve") if "--learning-curve" in job.command else None
-    return {"said": said, "accuracy": found.get("accuracy"), "curve": curve, "export": labels.get("rankings")}
+    figures: dict[str, Json] = {"said": said, "accuracy": found.get("accuracy"), "export": labels.get("rankings")}
+    if "--learning-curve" in job.command:
+        figures |= {"curve": found.get("curve"), "arms": found.get("arms")}
+    return figures
 
 
 def _lives(process: int) -> bool:

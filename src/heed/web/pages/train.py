@@ -40,6 +40,7 @@ def train(visit: Visit) -> Response:
         names=names,
         accuracy=found.get("accuracy"),
         curve=found.get("curve"),
+        arms=found.get("arms"),
         curve_chart=curve_chart(found["curve"]) if "curve" in found else None,
         labels=config.get("labels", {}),
     )
@@ -107,6 +108,7 @@ def _about(visit: Visit) -> dict[str, Any]:
         "log": log_tail(job),
         "accuracy": job.figures.get("accuracy"),
         "curve": curve,
+        "arms": job.figures.get("arms"),
         "curve_chart": curve_chart(curve) if curve else None,
         "seconds": int(((job.ended_at or visit.studio.clock()) - job.started_at).total_seconds()),
     }
