@@ -98,16 +98,23 @@ def asks(number: int) -> Iterator[list[Ask]]:
         ]
 
 
-def run(load: Load, root: Path) -> Result:
-    """Put the load on a server of its own for a fresh workspace at ``root``."""
-    workspace = Workspace.create(root, load.url)
+def fill(load: Load, workspace: Workspace) -> float:
+    """Put the items into the campaign, where they are not there yet; how many seconds it took."""
     start = time.monotonic()
     with workspace.store() as store:
         campaigns = Campaigns(store)
-        campaigns.create(CAMPAIGN, LIBRARY["compare"], settings=CampaignSettings(), state="active")
-        for batch in asks(load.items):
+        if CAMPAIGN not in [one.name for one in campaigns.list()]:
+            campaigns.create(CAMPAIGN, LIBRARY["compare"], settings=CampaignSettings(), state="active")
+        for batch in asks(load.items if campaigns.totals(CAMPAIGN).total == 0 else 0):
             campaigns.add_items(CAMPAIGN, batch)
-        seeding = time.monotonic() - start
+    return time.monotonic() - start
+
+
+def run(load: Load, root: Path) -> Result:
+    """Put the load on a server of its own for a fresh workspace at ``root``."""
+    workspace = Workspace.create(root, load.url)
+    seeding = fill(load, workspace)
+    with workspace.store() as store:
         recruits = hire(Hiring(honest=load.labelers), {})
         tokens = invite_crew(store, [one.group for one in recruits])
         invited = [replace(one, invitation=token) for one, token in zip(recruits, tokens, strict=True)]
@@ -207,9 +214,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--think", type=float, default=10.0, help="median seconds for one comparison")
-    parser.add_argument("--url", help="a database server instead of SQLite; it must be empty")
+    parser.add_argument("--url", help="a database server instead of SQLite; empty, or filled before")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--kill", action="store_true", help="kill -9 the server in the middle")
+    parser.add_argument("--fill-only", action="store_true", help="put the items in, and leave; the next call uses them")
     given = parser.parse_args()
     load = Load(
         labelers=given.labelers,
@@ -221,6 +229,9 @@ def main() -> None:
         url=given.url,
     )
     with tempfile.TemporaryDirectory(prefix="heed-load-") as directory:
+        if given.fill_only:
+            print(f"{fill(load, Workspace.create(Path(directory) / 'workspace', load.url)):.0f} s")
+            return
         result = run(load, Path(directory) / "workspace")
     print(json.dumps({"load": asdict(load), "result": asdict(result)}, indent=2))
     sys.exit(bool(result.errors or result.lost or result.not_exported or result.double_leases or result.wrong_slots))
