@@ -207,6 +207,32 @@ def test_skip_note_guideline_and_keys(bench: Bench, sit_down: Sit) -> None:
     assert first not in {lease.token for lease in bench.queue.live(labeler)}
 
 
+def test_practice_tells_what_was_expected_before_it_goes_on(bench: Bench, sit_down: Sit) -> None:
+    labeler = bench.labeler()
+    gold = {"tiers": [0, 1], "reason": "The first one is *right*."}
+    answers = tuple(Completion(text=text, policy="sft") for text in ("It is two.", "It is three."))
+    asks = [
+        Ask(prompt=Prompt.from_text(f"What is one and one? ({n})"), candidates=answers, purpose="gold", gold=gold)
+        for n in range(2)
+    ]
+    campaign = bench.campaign("rank", asks, feedback=True, gold_share=1.0)
+    page = sit_down(bench, campaign, labeler=labeler)
+    first = ready(page)
+    right = {"It is two.": "1", "It is three.": "2"}
+    wrong = {"It is two.": "2", "It is three.": "1"}
+    press(page, *(wrong[text] for text in texts_by_letter(page).values()), "Enter")
+    page.wait_for_selector("#expected[open]")
+    assert "The first one is *right*." in page.locator("#expected").inner_text()
+    assert page.locator("#expected .tag").all_inner_texts() == ["differs"]
+    press(page, "Enter")
+    page.wait_for_selector("#expected:not([open])", state="attached")
+    ready(page, after=first)
+    press(page, *(right[text] for text in texts_by_letter(page).values()), "Enter")
+    page.wait_for_selector("#expected[open]")
+    assert page.locator("#expected .tag").all_inner_texts() == ["same"]
+    assert page.locator("#undo").is_hidden()
+
+
 def test_taking_back_what_was_handed_in(bench: Bench, sit_down: Sit) -> None:
     labeler, campaign = bench.labeler(), bench.ranking(num_items=2)
     page = sit_down(bench, campaign, labeler=labeler)
@@ -222,6 +248,33 @@ def test_taking_back_what_was_handed_in(bench: Bench, sit_down: Sit) -> None:
     assert len(said) == 1
     assert said[0]["tiers"] == {"A": 3, "B": 1, "C": 2, "D": 0}
     assert ready(page) != first
+
+
+WATCH_WAITS = """() => {
+    const work = document.querySelector('#work');
+    window.waits = [];
+    let pressed = 0;
+    addEventListener('keydown', () => { pressed = performance.now(); }, true);
+    new MutationObserver(() => requestAnimationFrame(() => {
+        if (work.dataset.token) window.waits.push(performance.now() - pressed);
+    })).observe(work, { attributes: true, attributeFilter: ['data-token'] });
+}"""
+
+
+def test_the_next_task_is_there_at_once(bench: Bench, sit_down: Sit, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the key that hands in to the next task drawn: it was fetched ahead, so the server is not waited for."""
+    labeler, campaign = bench.labeler(), bench.ranking(num_items=6)
+    page = sit_down(bench, campaign, labeler=labeler)
+    token = ready(page)
+    page.evaluate(WATCH_WAITS)
+    for _ in range(5):
+        page.wait_for_timeout(300)  # the labeler reads; meanwhile the next one comes
+        press(page, "1", "2", "3", "4", "Enter")
+        token = ready(page, after=token)
+    waits = sorted(page.evaluate("window.waits"))
+    with capsys.disabled():
+        print(f"\nkey to next task: median {statistics.median(waits):.0f} ms, longest {waits[-1]:.0f} ms, n = 5")
+    assert statistics.median(waits) < 100
 
 
 COUNT_KEYS = """() => {

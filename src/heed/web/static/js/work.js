@@ -1,6 +1,6 @@
 // The task page: which task is in front, what happens to it, and what the marks at the top say.
 
-import { call, freshKey, Lost, pause, SignedOut } from "./api.js";
+import { call, freshKey, Lost, pause, Refused, SignedOut } from "./api.js";
 import { Clock } from "./clock.js";
 import { Drafts } from "./drafts.js";
 import { announce, h, meta, path } from "./html.js";
@@ -86,8 +86,9 @@ class Work {
       if (this.#resting || this.task) return null;
       const found = this.#ahead.shift();
       if (found) return this.show(found);
-      this.#wait(message || "There is nothing left for you at the moment.", task === undefined);
-      await pause(POLL);
+      const offline = task === undefined;
+      this.#wait(message || "There is nothing left for you at the moment.", offline);
+      await Promise.race([pause(offline ? POLL / 4 : POLL), new Promise((resolve) => addEventListener("online", resolve, { once: true }))]);
       if (this.#resting || this.task) return null;
     }
   }
@@ -243,8 +244,8 @@ class Work {
       if (said.task && !known) this.#ahead.push(said.task);
       return said;
     } catch (error) {
-      if (error instanceof SignedOut) this.drafts.dispatchEvent(new CustomEvent("change"));
-      return error.name === "Error" ? { task: null, message: error.message } : {};
+      if (error instanceof SignedOut) return { task: null, message: "You are signed out. Sign in again in another tab; this page then goes on." };
+      return error instanceof Refused || error instanceof Lost ? { task: null, message: error.message } : {};
     }
   }
 
@@ -258,10 +259,18 @@ class Work {
         try {
           await call("POST", `/api/task/${task.token}/beat`, {});
         } catch (error) {
-          if (error instanceof Lost) this.#ahead = this.#ahead.filter((other) => other !== task);
+          if (error instanceof Lost) this.#gone(task);
         }
       }
     }
+  }
+
+  /** The time for a task ran out, perhaps while the machine slept: one that was not begun is exchanged for another. */
+  #gone(task) {
+    this.#ahead = this.#ahead.filter((other) => other !== task);
+    if (task !== this.task || this.drafts.revision > 0) return;
+    this.#done();
+    this.next();
   }
 
   #bindings() {
@@ -296,6 +305,7 @@ class Work {
     });
     this.outbox.addEventListener("lost", ({ detail: { entry, message } }) => find("#notices").append(lostNotice(entry, message)));
     this.outbox.addEventListener("refused", ({ detail: { entry, message } }) => this.#refused(entry, message));
+    globalThis.addEventListener("online", () => this.task && this.#fetch());
     globalThis.addEventListener("beforeunload", (event) => this.outbox.waiting && this.outbox.unkept && event.preventDefault());
   }
 
