@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from heed.errors import AccessError, DataError
@@ -19,6 +21,7 @@ from heed.store import Store
 from heed.store.studio.people import People
 from heed.web import passwords
 from heed.web.app import build_app
+from heed.web.patience import PatientProtocol
 from heed.web.studio import Studio, StudioSettings
 
 PASSWORD = "four words of sense"
@@ -302,6 +305,33 @@ def test_clients_that_send_nothing_keep_nobody_waiting(live_server: str) -> None
     assert time.monotonic() - began < 5
     for one in slow:
         one.close()
+
+
+def test_a_head_that_does_not_end_closes_the_connection(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when a byte of it comes now and then; a client that waits between requests is another matter."""
+    monkeypatch.setattr(PatientProtocol, "header_seconds", 1.5)
+    config = uvicorn.Config(
+        build_app(studio), host="127.0.0.1", port=0, log_level="warning", lifespan="off", http=PatientProtocol
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    place = server.servers[0].sockets[0].getsockname()
+    with socket.create_connection(place) as silent, socket.create_connection(place) as slow:
+        for byte in b"GET /":
+            slow.sendall(bytes([byte]))
+            time.sleep(0.1)
+        with socket.create_connection(place) as good:
+            for _ in range(2):
+                good.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert b"200 OK" in good.recv(4096)
+        for one in (silent, slow):
+            one.settimeout(10)
+            assert one.recv(10) == b"", "closed by the server"
+    server.should_exit = True
+    thread.join(10)
 
 
 def test_nothing_here_fetches_an_address_that_someone_gave() -> None:

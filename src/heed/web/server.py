@@ -16,6 +16,7 @@ from heed.errors import ConfigError
 from heed.generation.desk import ModelDesk
 from heed.store import Workspace
 from heed.web.app import build_app
+from heed.web.patience import PatientProtocol
 from heed.web.studio import Studio, StudioSettings
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def serve(place: Place, bound: socket.socket) -> None:
     config = uvicorn.Config(
         partial(make_app, place),
         factory=True,
+        http=PatientProtocol,
         lifespan="off",
         log_level="warning",
         access_log=False,
