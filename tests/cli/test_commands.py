@@ -188,7 +188,7 @@ def test_the_version_is_said(heed: Heed) -> None:
     [
         (("status", "-w", "nowhere"), "there is no workspace here; make one with heed init nowhere"),
         (("status", "--model", "rewad", "-w", "WORKSPACE"), "Did you mean 'reward'?"),
-        (("run", "sandbx"), "there is no recipe 'sandbx'; recipes are sandbox, real. Did you mean 'sandbox'?"),
+        (("run", "sandbx"), "there is no recipe 'sandbx'; recipes are sandbox, real, labels. Did you mean 'sandbox'?"),
         (("run", "sandbox", "--set", "ppo.kl_cof=1"), "no setting 'ppo.kl_cof'. Did you mean 'ppo.kl_coef'?"),
         (("run", "sandbox", "--seed", "-1"), "--set: seed is -1: input should be greater than or equal to 0"),
         (("sample", "sftt", "Hello.", "-w", "WORKSPACE"), "ppo, reward, sft. Did you mean 'sft'?"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import random
 import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,6 +31,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Stateme
 
 from heed.errors import HeedError, WorkspaceError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+DEADLOCK_TRIES = 6
 BUSY_SECONDS = 30
 """How long a writer waits for another. At 5 s twenty parallel writers fail; at 30 s none of them did."""
 
@@ -77,6 +83,27 @@ def transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
         if isinstance(error.orig, HeedError):  # a column type refused a value
             raise error.orig from None
         raise _explained(error, engine) from error
+
+
+def again_after_deadlock(method: Callable[P, R]) -> Callable[P, R]:
+    """A method that is one transaction, begun again when the server ended it for the sake of another.
+
+    Transactions that lock rows in different orders can wait for each other in a ring. PostgreSQL then ends one of them,
+    with nothing of it done; begun again it finds the others gone.
+    """
+
+    @functools.wraps(method)
+    def patient(*args: P.args, **kwargs: P.kwargs) -> R:
+        for attempt in range(DEADLOCK_TRIES - 1):
+            try:
+                return method(*args, **kwargs)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in ("40P01", "40001"):
+                    raise
+                time.sleep(random.uniform(0.01, 0.05) * 2**attempt)
+        return method(*args, **kwargs)
+
+    return patient
 
 
 def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

@@ -119,9 +119,12 @@ def _serve(route: Route, visit: Visit, form: Any, data: Any) -> Response:
         if route.path.startswith("/api/") or route.method != "GET":
             return refusal(known, 401, "You are signed out. Sign in again; nothing is lost.")
         return RedirectResponse(known.url("/login"), status_code=303)
-    guard.check_origin(known, route)
-    guard.check_access(known, route)
-    response = route.endpoint(known)
+    try:
+        guard.check_origin(known, route)
+        guard.check_access(known, route)
+        response = route.endpoint(known)
+    except (NotFound, Forbidden, HeedError) as error:
+        response = error_response(known, error)  # with the navigation of who asked
     return guard.finish(known, response)
 
 

@@ -21,7 +21,7 @@ from heed.records import Json
 from heed.store import schema as t
 from heed.store.columns import encode_json
 from heed.store.database import Store
-from heed.store.dialect import first_free, upsert
+from heed.store.dialect import again_after_deadlock, first_free, upsert
 from heed.store.reading import prompt_of
 from heed.store.studio import claims, holding, leases
 from heed.store.studio import tables as s
@@ -44,6 +44,7 @@ class Queue:
         self._draw = draw or random.Random()
         self._forms = leases.Forms()
 
+    @again_after_deadlock
     def claim(self, labeler: str, *, campaign: str | None = None, device: str = "") -> Lease | None:
         """The next item for a labeler, from one campaign or from any that is active; nothing if none is left.
 
@@ -65,6 +66,7 @@ class Queue:
                     return self._lease(connection, key)
         return None
 
+    @again_after_deadlock
     def claim_item(self, labeler: str, item_id: int, *, device: str = "") -> Lease | None:
         """One certain item, such as the next turn of a chat; nothing if it is taken or not for this labeler.
 
@@ -107,6 +109,7 @@ class Queue:
             rows = connection.execute(leases.BY_LABELER, {"labeler": labeler}).all()
             return [leases.lease_of(connection, row, self._forms) for row in rows]
 
+    @again_after_deadlock
     def save_draft(self, labeler: str, token: str, revision: int, payload: Mapping[str, Json]) -> int:
         """Keep an unfinished answer, unless a newer one is kept already; the revision that is kept now.
 
@@ -131,6 +134,7 @@ class Queue:
             upsert(connection, s.draft, values, newer="revision")
             return int(connection.execute(holding.REVISION, {"key": row.assignment_id}).scalar_one())
 
+    @again_after_deadlock
     def beat(self, labeler: str, token: str) -> datetime:
         """A sign of life: the lease runs from now on anew. Until when.
 
@@ -146,6 +150,7 @@ class Queue:
             connection.execute(holding.BEAT, {"key": row.assignment_id, "until": until})
             return until
 
+    @again_after_deadlock
     def submit(
         self,
         labeler: str,
@@ -191,6 +196,7 @@ class Queue:
                 connection.execute(holding.FORGET_DRAFT, {"key": row.assignment_id})
             return self._receipt(connection, row, response_id)
 
+    @again_after_deadlock
     def revise(self, labeler: str, response_id: int, key: str, payload: Mapping[str, Json]) -> Receipt:
         """Change one's mind: a new response that supersedes the old one, which is kept.
 
@@ -215,6 +221,7 @@ class Queue:
                 )
             return self._receipt(connection, row, self._put(connection, row, key, payload, supersedes=response_id))
 
+    @again_after_deadlock
     def skip(self, labeler: str, token: str, reason: SkipReason, note: str = "") -> None:
         """Leave an item to others, for good.
 
@@ -234,6 +241,7 @@ class Queue:
             connection.execute(insert(s.skip).values(**values, created_at=self._store.now()))
             connection.execute(holding.FORGET_DRAFT, {"key": row.assignment_id})
 
+    @again_after_deadlock
     def give_back(self, labeler: str, token: str) -> None:
         """Let go of an item that one may get again later; its draft is kept for then.
 
@@ -246,6 +254,7 @@ class Queue:
                 raise LeaseError(holding.ENDED[row.state])
             claims.end(connection, row.assignment_id, row.item_id, "returned")
 
+    @again_after_deadlock
     def expire(self) -> int:
         """Give back the slots of all leases that have run out; how many. Claims do so too, a few at a time."""
         ended = 0
