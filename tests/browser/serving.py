@@ -60,13 +60,15 @@ class Served:
 def serve(workspace: str, port: int) -> None:
     import uvicorn
 
+    from heed.generation.desk import ModelDesk
     from heed.store import Workspace
     from heed.web.app import build_app
     from heed.web.studio import Studio
 
     opened = Workspace.open(workspace)
+    desk = ModelDesk(opened.models_dir, command=[sys.executable, str(Path(__file__).with_name("parrot.py"))])
     with opened.store() as store:
-        uvicorn.run(build_app(Studio.of(opened, store)), host="127.0.0.1", port=port, log_level="warning")
+        uvicorn.run(build_app(Studio.of(opened, store, desk=desk)), host="127.0.0.1", port=port, log_level="warning")
 
 
 if __name__ == "__main__":
