@@ -95,7 +95,7 @@ def test_a_conversation_goes_on_and_is_rendered_safely(lead: Any) -> None:
     turns = html.unescape(history[1])
     assert len(json.loads(turns)) == 2
     second = lead.post("/models/chat", {"model": "sft", "message": "And now?", "history": turns})
-    assert second.text.count('class="answer"') == 2
+    assert second.text.count('class="card answer"') == 2
 
 
 @pytest.mark.parametrize("history", ["nonsense", '[["assistant", "x"]]', '[["user"]]', '{"a": 1}', "[" * 5000])
