@@ -119,6 +119,28 @@ class Codec:
                 waiting.clear()
         yield from ([*self._start, *ids] for ids in self.encode_texts(waiting))
 
+    def encode_continuations(
+        self, contexts: Sequence[str], continuations: Sequence[Sequence[str]]
+    ) -> list[EncodedGroup]:
+        """Plain texts, each with what may follow it, without a template and without EOS, of any length.
+
+        A context and a continuation are encoded together, and cut where the context's own tokens end; blanks at the
+        context's end go to the continuation, as tokens begin with their blank. An empty context is the token that a
+        text starts with. That is how the common evaluation harness does it (Gao et al. 2024), so figures agree.
+        """
+        bare = [context.rstrip() for context in contexts]
+        joined = [
+            context + continuation
+            for context, options in zip(contexts, continuations, strict=True)
+            for continuation in options
+        ]
+        whole = iter(self.encode_texts(joined))
+        groups = []
+        for ids, options in zip(self.encode_texts(bare), continuations, strict=True):
+            ends = [next(whole)[len(ids) :] for _ in options]
+            groups.append(EncodedGroup(prompt_ids=[*self._start, *ids] or [self.eos_id], completion_ids=ends))
+        return groups
+
     # Records
 
     def encode_demonstration(self, demonstration: Demonstration) -> Example:

@@ -35,7 +35,10 @@ class LocalSampler:
         Raises:
             DataError: a prompt leaves no room for an answer.
         """
-        prompt_ids = self.codec.encode_prompts(prompts)
+        return self.go_on(self.codec.encode_prompts(prompts), n, decoding)
+
+    def go_on(self, prompt_ids: Sequence[Sequence[int]], n: int, decoding: Decoding) -> list[list[Completion]]:
+        """Like :meth:`sample`, from token ids: what a model makes of plain text, without a chat template."""
         ends = self._spells(decoding.stop) if decoding.stop else None
         answers = self.engine.generate(prompt_ids, n, decoding, ends=ends)
         if decoding.stop:

@@ -72,6 +72,16 @@ def nll_sum(hidden: Tensor, weight: Tensor, targets: Tensor, *, bias: Tensor | N
     return -token_logprobs(hidden, weight, targets, bias=bias).logprobs.sum()
 
 
+@torch.no_grad()
+def are_likeliest(hidden: Tensor, weight: Tensor, targets: Tensor, *, bias: Tensor | None = None) -> Tensor:
+    """(M,) bool: whether each target is the likeliest token. The arguments are those of :func:`token_logprobs`."""
+    found = torch.empty(targets.shape, dtype=torch.bool, device=targets.device)
+    size = _rows_at_a_time(hidden, len(weight))
+    for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
+        found[rows] = F.linear(hidden[rows], weight, bias).argmax(dim=-1) == targets[rows]
+    return found
+
+
 def _rows_at_a_time(hidden: Tensor, vocab_size: int) -> int:
     numbers = _CHUNK_NUMBERS if hidden.device.type == "cpu" else 256 * _CHUNK_NUMBERS
     return max(32, numbers // vocab_size)
