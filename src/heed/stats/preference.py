@@ -17,7 +17,7 @@ from heed.stats.intervals import (
     bootstrap_mean,
     cluster_index,
     percentiles,
-    resample_weights,
+    resampled,
     vector,
 )
 
@@ -76,9 +76,9 @@ def length_controlled_win_rate(
         return _win_rate(won, bootstrap_mean(won))
     index = np.arange(won.size) if clusters is None else cluster_index(clusters, won.size)
     columns = (np.ones_like(won), won, gaps, gaps * gaps, gaps * won)
-    moments = np.stack([np.bincount(index, weights=column) for column in columns])
+    moments = np.stack([np.bincount(index, weights=column).astype(np.float64) for column in columns])
     value = float(_intercept(moments.sum(axis=1)[:, None])[0])
-    low, high = percentiles(_intercept(moments @ resample_weights(moments.shape[1], seed).T))
+    low, high = percentiles(_intercept(resampled(moments.T, seed).T), moments.shape[1])
     unseen = 1.0 - 0.025 ** (1.0 / moments.shape[1])
     low, high = min(low, value - unseen * abs(value)), max(high, value + unseen * abs(1.0 - value))
     return _win_rate(won, Estimate(value=value, low=low, high=high, n=won.size))
