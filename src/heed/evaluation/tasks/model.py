@@ -98,7 +98,7 @@ class LocalModel:
                 groups.append(EncodedGroup(prompt_ids=prompt, completion_ids=choices))
                 known.append(index)
         replies = [Reply(error=f"a choice has no tokens, or more than {self.codec.context - 1}")] * len(questions)
-        for index, group, numbers in zip(known, groups, self._weigh(groups), strict=True):
+        for index, group, numbers in zip(known, groups, self.weigh(groups), strict=True):
             shots, cut, _ = fitted[index]
             likelihoods = tuple(
                 Likelihood(logprob=logprob, tokens=len(ids), characters=len(choice), greedy=greedy)
@@ -121,6 +121,10 @@ class LocalModel:
             for index, (shots, cut, _), (answer,) in zip(chosen, fitted, answers, strict=True):
                 replies[index] = Reply(text=answer.text, shots_left_out=shots, cut=cut)
         return replies
+
+    def go_on(self, prompt_ids: Sequence[int], decoding: Decoding) -> str:
+        """One answer to what the tokens say."""
+        return self._sampler.go_on([prompt_ids], 1, decoding)[0][0].text
 
     def _ends(self, questions: Sequence[Question]) -> list[list[list[int]]]:
         """The tokens of all choices. In the plain layout the border to what stands before is found in the text."""
@@ -163,8 +167,8 @@ class LocalModel:
         return ids if len(ids) <= limit else []
 
     @torch.no_grad()
-    def _weigh(self, groups: Sequence[EncodedGroup]) -> list[list[tuple[float, bool]]]:
-        """For each group the log-probability of each answer, and whether it is the greedy one."""
+    def weigh(self, groups: Sequence[EncodedGroup]) -> list[list[tuple[float, bool]]]:
+        """For each group the log-probability of each answer in nats, and whether it is the greedy one."""
         self.model.eval()  # type: ignore[no-untyped-call]
         head = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
         found: list[list[tuple[float, bool]]] = [[] for _ in groups]
