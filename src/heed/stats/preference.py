@@ -9,16 +9,19 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
+from heed.stats.fitting import newton
 from heed.stats.intervals import (
     Array,
     Clusters,
     Estimate,
     Values,
     bootstrap_mean,
+    bootstrap_means,
     cluster_index,
     percentiles,
     resampled,
     vector,
+    weight_blocks,
 )
 
 
@@ -82,6 +85,120 @@ def length_controlled_win_rate(
     unseen = 1.0 - 0.025 ** (1.0 / moments.shape[1])
     low, high = min(low, value - unseen * abs(value)), max(high, value + unseen * abs(1.0 - value))
     return _win_rate(won, Estimate(value=value, low=low, high=high, n=won.size))
+
+
+def log_length_ratios(lengths: Values, others: Values) -> Array:
+    """ln(length / other's length) for each pair; an empty answer counts as one unit long."""
+    first, second = vector(lengths, "lengths"), vector(others, "others")
+    result: Array = np.log(np.maximum(first, 1.0)) - np.log(np.maximum(second, 1.0))
+    return result
+
+
+def logistic_length_controlled(
+    won: Values, length_gaps: Values, clusters: Clusters | None = None, *, ridge: float = 1e-3, seed: int = 0
+) -> WinRate:
+    """The win rate at equal length by logistic regression of the preference on the gap in length, read at zero.
+
+    Args:
+        won: 1 where the answer was preferred, 0 where the other was, 1/2 for a tie (fitted as half of each).
+        length_gaps: of the pair: ``log_length_ratios``, or a difference; its unit does not matter.
+        clusters: one label for each pair; the interval is the clustered bootstrap of the whole regression.
+        ridge: weight of ``(intercept^2 + slope^2) / 2``, the slope per root mean square gap. It only matters where
+            lengths separate wins from losses, and keeps the fit finite there.
+        seed: of the resampling.
+
+    Source: Stiennon et al. 2020, appendix F. ``better`` and ``worse`` are the plain shares.
+    """
+    y, gaps = vector(won, "won"), vector(length_gaps, "length_gaps")
+    if gaps.size != y.size:
+        raise ValueError(f"length_gaps has {gaps.size} values, expected {y.size}")
+    if ((y < 0) | (y > 1)).any():
+        raise ValueError(f"won holds {y[(y < 0) | (y > 1)][0]:g}, expected 0, 1/2 or 1")
+    if y.size == 0:
+        return _win_rate(y, bootstrap_mean(y))
+    spread = float(np.sqrt((gaps**2).mean()))
+    x = gaps / spread if spread > 0 else gaps
+    index = np.arange(y.size) if clusters is None else cluster_index(clusters, y.size)
+    num_clusters = int(index.max()) + 1
+    whole = _logistic_line(y, x, np.ones((1, y.size)), np.zeros((1, 2)), ridge)
+    blocks = [
+        _logistic_line(y, x, weights[:, index], np.repeat(whole, weights.shape[0], axis=0), ridge)
+        for weights in weight_blocks(num_clusters, seed, width=y.size)
+    ]
+    value, draws = float(expit(whole[0, 0])), expit(np.concatenate(blocks)[:, 0])
+    low, high = percentiles(draws, num_clusters)
+    unseen = 1.0 - 0.025 ** (1.0 / num_clusters)
+    low, high = min(low, value - unseen * value), max(high, value + unseen * (1.0 - value))
+    return _win_rate(y, Estimate(value=value, low=low, high=high, n=y.size))
+
+
+def _logistic_line(y: Array, x: Array, weights: Array, start: Array, ridge: float) -> Array:
+    """(R, 2): intercept and slope of y on x (n,) under each of the weights (R, n)."""
+    columns = np.stack([np.ones_like(x), x], axis=1)
+    squares = np.stack([columns[:, 0], x, x, x * x], axis=1)
+
+    def loss(line: Array) -> Array:
+        log_odds = line @ columns.T
+        surprise = y * log_expit(log_odds) + (1.0 - y) * log_expit(-log_odds)
+        total: Array = ridge / 2.0 * (line**2).sum(axis=1) - (weights * surprise).sum(axis=1)
+        return total
+
+    def slopes(line: Array) -> tuple[Array, Array]:
+        chance = expit(line @ columns.T)
+        gradient = (weights * (chance - y)) @ columns + ridge * line
+        hessian = ((weights * chance * (1.0 - chance)) @ squares).reshape(-1, 2, 2) + ridge * np.eye(2)
+        return gradient, hessian
+
+    furthest = np.array([1.0, np.abs(x).max()])
+    return newton(start, loss, slopes, lambda step: np.abs(step) @ furthest, tolerance=1e-4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderBias:
+    """Does a judge prefer what is shown first? From verdicts on the same pairs in both orders."""
+
+    first: Estimate
+    """Share of verdicts for the answer shown first, ties as half; one half without bias."""
+    consistency: Estimate
+    """Share of pairs with the same verdict in both orders."""
+    win_rate: WinRate
+    """Debiased: each pair counts the mean of its two verdicts, so that a constant preference for a place cancels."""
+
+    @property
+    def biased(self) -> bool:
+        """The interval of ``first`` excludes one half."""
+        return not self.first.low <= 0.5 <= self.first.high
+
+    def as_json(self) -> dict[str, object]:
+        """``{"first", "consistency", "win_rate", "biased"}``."""
+        return {
+            "first": self.first.as_json(),
+            "consistency": self.consistency.as_json(),
+            "win_rate": self.win_rate.as_json(),
+            "biased": self.biased,
+        }
+
+
+def order_bias(
+    shown_first: Values, shown_second: Values, clusters: Clusters | None = None, *, seed: int = 0
+) -> OrderBias:
+    """How a judge's verdicts depend on the order in which two answers are shown.
+
+    Args:
+        shown_first: for each pair, how *our* answer did when it was shown first: 1 preferred, 0 not, 1/2 a tie.
+        shown_second: for the same pairs, how the same answer did when it was shown second.
+        clusters: one label for each pair.
+        seed: of the resampling.
+
+    In a pair of ``better`` (``worse``) the debiased verdict is above (below) one half. Source: Zheng et al. 2023,
+    Judging LLM-as-a-Judge, section 3.3 (position bias and consistency).
+    """
+    first, second = vector(shown_first, "shown_first"), vector(shown_second, "shown_second")
+    if first.size != second.size:
+        raise ValueError(f"shown_second has {second.size} verdicts, expected {first.size}, one for each pair")
+    both = np.stack([(first + 1.0 - second) / 2.0, first == second, (first + second) / 2.0], axis=1)
+    place, same, mean = bootstrap_means(both, clusters, unit_interval=True, seed=seed)
+    return OrderBias(first=place, consistency=same, win_rate=_win_rate(both[:, 2], mean))
 
 
 def _intercept(moments: Array) -> Array:
