@@ -1,0 +1,402 @@
+"""The rows of the comparison page: plain values from the comparison document, laid out and escaped by the template."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from heed.reports.comparison_findings import (
+    Finding,
+    between,
+    counted,
+    difference,
+    difference_span,
+    digits_for,
+    findings,
+    level_of,
+    outcome_of,
+    subject_of,
+)
+from heed.reports.drawing import MODELS
+from heed.reports.words import Figures, duration, number, percent
+
+Row = dict[str, Any]
+LONGEST_TEXT = 6000
+"""Characters of a question or an answer that are shown."""
+BETTER = {"high": "higher is better", "low": "lower is better"}
+
+
+def tint(document: Figures, model: str) -> str:
+    """The style class of a model's colour; never made from a stranger's text."""
+    known = model.replace("-", "_")
+    if known in MODELS:
+        return f"m-{known.replace('_', '-')}"
+    strangers = [one["name"] for one in document["models"] if one["name"].replace("-", "_") not in MODELS]
+    return f"o-{strangers.index(model) % 4}" if model in strangers else "o-0"
+
+
+def shown(value: float | None, share: bool, digits: int = 3) -> str:
+    """A figure: shares in per cent."""
+    return percent(value, 1) if share else number(value, digits)
+
+
+def span_of(one: Figures, share: bool, digits: int = 3) -> str:
+    """Its interval, without the unit."""
+    low, high = one.get("low"), one.get("high")
+    if low is None or high is None:
+        return ""
+    ends = [number(100 * end, 1) if share else number(end, digits) for end in (low, high)]
+    return (" to " if min(low, high) < 0 else "–").join(ends)
+
+
+def p_value(p: float | None) -> str:
+    """``0.0004`` as ``< 0.001``."""
+    return "–" if p is None else "< 0.001" if p < 0.001 else number(p, 3)
+
+
+# --- the table of all figures
+
+
+def figure_groups(document: Figures) -> list[Row]:
+    """All tasks under their headings, in the order in which the headings first come; a row for each metric."""
+    groups: dict[str, list[Row]] = {}
+    for task in document["tasks"]:
+        rows = groups.setdefault(task.get("group") or "Other", [])
+        for place, metric in enumerate(task["metrics"]):
+            figures = [task["figures"].get(one["name"], {}).get(metric["name"]) for one in document["models"]]
+            digits = digits_for(*(one.get("value") for one in figures if one))
+            rows.append(
+                {
+                    "first": place == 0,
+                    "title": task["title"],
+                    "n": task.get("n"),
+                    "metric": metric["title"],
+                    "better": BETTER.get(metric["better"], "neither way is better"),
+                    "cells": [
+                        _cell(document, task, metric, one["name"], figure, digits, place == 0)
+                        for one, figure in zip(document["models"], figures, strict=True)
+                    ],
+                }
+            )
+    return [{"name": name, "rows": rows} for name, rows in groups.items()]
+
+
+def _cell(
+    document: Figures, task: Figures, metric: Figures, model: str, one: Figures | None, digits: int, first: bool
+) -> Row:
+    lost = [f"{task.get(what, {}).get(model)} {what}" for what in ("failed", "cut") if task.get(what, {}).get(model)]
+    cell: Row = {"value": "–", "span": "", "outcome": "", "size": "", "n": "", "lost": ", ".join(lost) if first else ""}
+    if not one or one.get("value") is None:
+        return cell
+    share = metric["percent"]
+    cell |= {"value": shown(one["value"], share, digits), "span": span_of(one, share, digits)}
+    if one.get("n") != task.get("n"):
+        cell["n"] = f"n {one.get('n')}"
+    row = between(task.get("differences", {}).get(metric["name"], []), model, document["baseline"])
+    if row is not None and model != document["baseline"]:
+        outcome = outcome_of(row.get("value"), row.get("p_holm"), metric["better"], level_of(document))
+        if outcome not in ("undecided", "untested"):
+            cell |= {"outcome": outcome, "size": difference(row["value"], share, unit=False)}
+    return cell
+
+
+def tally_rows(document: Figures) -> list[Row]:
+    """Each model against the baseline: how many findings on each side."""
+    rows = []
+    for one in document["models"]:
+        if one["name"] != document["baseline"]:
+            counts = counted(findings(document, one["name"]))
+            rows.append({"model": one["name"], "tint": tint(document, one["name"]), **counts})
+    return rows
+
+
+# --- differences as dots with intervals
+
+
+def difference_panels(found: Sequence[Finding]) -> list[Row]:
+    """One panel for each unit, its rows sorted by gain; metrics without a better side have panels of their own."""
+    panels: dict[tuple[bool, str], list[Finding]] = {}
+    for one in found:
+        if one.value is not None:
+            unit = "percentage points" if one.percent else one.metric
+            panels.setdefault((one.better in BETTER, unit), []).append(one)
+    ordered = sorted(panels.items(), key=lambda item: (not item[0][0], item[0][1] != "percentage points"))
+    return [_panel(unit, sided, some) for (sided, unit), some in ordered]
+
+
+def _panel(unit: str, sided: bool, found: Sequence[Finding]) -> Row:
+    scale = 100.0 if found[0].percent else 1.0
+    ends = [abs(end) * scale for one in found for end in (one.value, one.low, one.high) if end is not None]
+    step, extent = axis(max(ends))
+    ticks = [tick * step for tick in range(-round(extent / step), round(extent / step) + 1)]
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return {
+        "unit": unit,
+        "sided": sided,
+        "ticks": [{"at": _along(tick, extent), "text": number(tick, digits, sign=tick != 0)} for tick in ticks],
+        "rows": [
+            _dot(one, extent / scale, sided) for one in sorted(found, key=lambda one: (-(one.gain or 0), one.name))
+        ],
+    }
+
+
+def _dot(one: Finding, extent: float, sided: bool) -> Row:
+    sign = -1.0 if sided and one.better == "low" else 1.0
+    ends = sorted(sign * end for end in (one.low, one.high) if end is not None)
+    return {
+        "name": one.name,
+        "better": BETTER.get(one.better, ""),
+        "at": _along(sign * (one.value or 0.0), extent),
+        "low": _along(ends[0], extent) if len(ends) == 2 else None,
+        "high": _along(ends[1], extent) if len(ends) == 2 else None,
+        "size": one.size,
+        "span": one.span,
+        "outcome": one.outcome,
+        "p_holm": p_value(one.p_holm),
+    }
+
+
+def axis(largest: float) -> tuple[float, float]:
+    """A round step and the end of an axis around zero that holds ``largest``, with at most three steps a side."""
+    if largest <= 0:
+        return 1.0, 1.0
+    rough = largest / 3
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * one for one in (1, 2, 5, 10) if power * one >= rough * (1 - 1e-9))
+    return step, step * math.ceil(largest / step - 1e-9)
+
+
+def _along(value: float, extent: float) -> float:
+    """Place on an axis from -extent to extent, in per cent of its length."""
+    return round(min(max(50 + 50 * value / extent, 0.0), 100.0), 2)
+
+
+def all_differences(document: Figures) -> list[Row]:
+    """Every tested pair, by task: what a reader needs to check the page."""
+    level, groups = level_of(document), []
+    preference = document.get("preference")
+    if preference and preference.get("differences"):
+        rows = [_pair(row, True, "high", level, "") for row in preference["differences"]]
+        groups.append({"title": f"Preference, judged by {preference['judge']}", "rows": rows})
+    for task in document["tasks"]:
+        rows = [
+            _pair(row, metric["percent"], metric["better"], level, metric["title"])
+            for metric in task["metrics"]
+            for row in task.get("differences", {}).get(metric["name"], [])
+        ]
+        if rows:
+            groups.append({"title": task["title"], "rows": rows})
+    return groups
+
+
+def _pair(row: Figures, share: bool, better: str, level: float, metric: str) -> Row:
+    return {
+        "a": row["a"],
+        "b": row["b"],
+        "metric": metric,
+        "value": difference(row.get("value"), share),
+        "span": difference_span(row.get("low"), row.get("high"), share),
+        "n": row.get("n", ""),
+        "p": p_value(row.get("p")),
+        "p_holm": p_value(row.get("p_holm")),
+        "outcome": outcome_of(row.get("value"), row.get("p_holm"), better, level),
+    }
+
+
+# --- preference
+
+
+def preference_rows(document: Figures) -> list[Row]:
+    """One row for each model: win rate against the baseline, plain and at equal length, and what goes with it."""
+    preference = document.get("preference")
+    if not preference:
+        return []
+    level, rows = level_of(document), []
+    for one in document["models"]:
+        name = one["name"]
+        rate = preference.get("win_rates", {}).get(name) if name != document["baseline"] else None
+        pair = between(preference.get("differences", []), name, document["baseline"]) or {}
+        value = None if not rate or rate.get("value") is None else rate["value"] - 0.5
+        rows.append(
+            {
+                "model": name,
+                "tint": tint(document, name),
+                "baseline": name == document["baseline"],
+                "plain": _rate(rate),
+                "controlled": _rate(preference.get("length_controlled", {}).get(name) if rate else None),
+                "outcome": outcome_of(value, pair.get("p_holm"), "high", level),
+                "p_holm": p_value(pair.get("p_holm")),
+                "elo": _estimate(preference.get("elo", {}).get(name), 0, sign=True),
+                "words": _estimate(preference.get("words", {}).get(name), 1),
+                "needed": preference.get("needed", {}).get(name),
+            }
+        )
+    return rows
+
+
+def _rate(rate: Figures | None) -> Row | None:
+    if not rate or rate.get("value") is None:
+        return None
+    row: Row = {"value": percent(rate["value"], 1), "span": span_of(rate, True), "n": rate.get("n", "")}
+    row |= {name: percent(rate.get(name), 1) for name in ("better", "worse", "ties")}
+    row["at"] = _share_along(rate["value"])
+    row["low"], row["high"] = (None if rate.get(end) is None else _share_along(rate[end]) for end in ("low", "high"))
+    return row
+
+
+def _share_along(share: float) -> float:
+    return round(100 * min(max(share, 0.0), 1.0), 1)
+
+
+def _estimate(one: Figures | None, digits: int, sign: bool = False) -> Row:
+    if not one or one.get("value") is None:
+        return {"value": "–", "span": ""}
+    ends = (one.get("low"), one.get("high"))
+    spread = "" if None in ends else f"{number(ends[0], digits)} to {number(ends[1], digits)}"
+    return {"value": number(one["value"], digits, sign=sign), "span": spread}
+
+
+# --- calibration, categories, answers, how it was measured
+
+
+def calibration_rows(document: Figures) -> list[Row]:
+    """Reliability diagrams of each task that has them: points on a square of 100, and the calibration error."""
+    rows = []
+    for task in document["tasks"]:
+        diagrams = [
+            {
+                "model": one["name"],
+                "tint": tint(document, one["name"]),
+                "ece": number(calibration_error(bins), 3),
+                "n": sum(each["n"] for each in bins),
+                "points": _points(bins),
+            }
+            for one in document["models"]
+            if (bins := [each for each in task.get("reliability", {}).get(one["name"], []) if _whole(each)])
+        ]
+        if diagrams:
+            rows.append({"title": task["title"], "diagrams": diagrams})
+    return rows
+
+
+def _whole(one: Figures) -> bool:
+    return bool(one.get("n")) and one.get("confidence") is not None and one.get("accuracy") is not None
+
+
+def _points(bins: Sequence[Figures]) -> list[Row]:
+    most = max(one["n"] for one in bins)
+    return [
+        {
+            "x": round(100 * one["confidence"], 1),
+            "y": round(100 - 100 * one["accuracy"], 1),
+            "r": round(1.6 + 3.4 * math.sqrt(one["n"] / most), 2),
+            "text": f"said {percent(one['confidence'])}, right {percent(one['accuracy'])}, n {one['n']}",
+        }
+        for one in sorted(bins, key=lambda one: one["confidence"])
+    ]
+
+
+def calibration_error(bins: Sequence[Figures]) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy, weighted by answers (Guo et al. 2017)."""
+    total = sum(one["n"] for one in bins)
+    return float(sum(one["n"] * abs(one["confidence"] - one["accuracy"]) for one in bins) / total)
+
+
+def category_tables(document: Figures) -> list[Row]:
+    """For each task with categories its first metric in each of them."""
+    tables = []
+    for task in document["tasks"]:
+        by_model: Mapping[str, Any] = task.get("categories", {})
+        names = list(dict.fromkeys(name for one in by_model.values() for name in one))
+        if names and task["metrics"]:
+            metric = task["metrics"][0]
+            rows = [
+                {"name": name, "cells": [_category(by_model.get(one["name"], {}).get(name), metric) for one in models]}
+                for models in [document["models"]]
+                for name in names
+            ]
+            tables.append({"title": task["title"], "metric": metric["title"], "rows": rows})
+    return tables
+
+
+def _category(one: Figures | None, metric: Figures) -> Row:
+    if not one or one.get("value") is None:
+        return {"value": "–", "span": "", "n": ""}
+    digits, share = digits_for(one["value"]), metric["percent"]
+    return {"value": shown(one["value"], share, digits), "span": span_of(one, share, digits), "n": one.get("n", "")}
+
+
+def changed_groups(document: Figures) -> list[Row]:
+    """Questions that changed most between baseline and the page's model, what got worse first."""
+    model, metrics = subject_of(document), {one["name"]: one["metrics"] for one in document["tasks"]}
+    groups: dict[str, list[Row]] = {"worse": [], "better": [], "changed": []}
+    for one in document.get("changed", []):
+        ways = metrics.get(one["task"]) or [{}]
+        ours, theirs = (one.get("scores", {}).get(name) for name in (model, document["baseline"]))
+        gap = one.get("gap") if ours is None or theirs is None else ours - theirs
+        side = outcome_of(gap, 0.0, ways[0].get("better", "none"), 1.0)
+        row = {
+            "title": one.get("title", one["task"]),
+            "id": one["id"],
+            "asked": clipped(one.get("asked", "")),
+            "right": clipped(one.get("right", "")),
+            "gap": number(one.get("gap"), 2, sign=True),
+            "answers": _answers(document, one),
+        }
+        groups[side if side in groups else "changed"].append(row)
+    return [{"side": side, "rows": rows} for side, rows in groups.items() if rows]
+
+
+def sample_rows(document: Figures) -> list[Row]:
+    """Answers that the judge compared."""
+    return [{"prompt": clipped(one["prompt"]), "answers": _answers(document, one)} for one in document["samples"]]
+
+
+def _answers(document: Figures, sample: Figures) -> list[Row]:
+    return [
+        {
+            "model": name,
+            "tint": tint(document, name),
+            "text": clipped(text),
+            "score": number(sample.get("scores", {}).get(name), 2),
+        }
+        for name, text in sample["answers"].items()
+    ]
+
+
+def clipped(text: str) -> str:
+    """The text, without what goes beyond :data:`LONGEST_TEXT`."""
+    more = len(text) - LONGEST_TEXT
+    return text if more <= 0 else f"{text[:LONGEST_TEXT]} … ({more} more characters)"
+
+
+def run_rows(document: Figures) -> list[Row]:
+    """For each task and model how the measurement went."""
+    rows = []
+    for task in document["tasks"]:
+        for one in document["models"]:
+            if one["name"] in task["figures"]:
+                counts = {what: task.get(what, {}).get(one["name"], 0) for what in ("failed", "cut", "cached")}
+                left_out = task.get("shots_left_out", {}).get(one["name"])
+                rows.append(
+                    {
+                        "title": task["title"],
+                        "model": one["name"],
+                        "n": task.get("n", ""),
+                        "shots": number(left_out, 2) if left_out else "0",
+                        "seconds": duration(task.get("seconds", {}).get(one["name"])),
+                        **counts,
+                    }
+                )
+    return rows
+
+
+def card_fields(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a model was made from, as names and values."""
+    fields = []
+    for name, value in card.items():
+        if value is not None:
+            fields.append((name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
+    return [(name, clipped(value)) for name, value in fields]
