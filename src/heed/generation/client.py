@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 from typing import Any
-from urllib.parse import urlsplit
 
 from heed.errors import ConfigError, EndpointError
-from heed.records import Completion, Prompt, StopReason, content_id
+from heed.generation.posting import HOPELESS, Poster, Refused, check_address, excerpt
+from heed.records import Completion, Json, Prompt, StopReason, content_id
 from heed.roles import Decoding
-
-RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-"""HTTP statuses that may be gone the next time one asks."""
-HOPELESS = frozenset({401, 403, 404, 405})
-"""HTTP statuses that every other request would get too."""
-LONGEST_WAIT_SECONDS = 60.0
 
 
 class OpenAISampler:
     """Plays ``Sampler`` with a model behind an OpenAI-compatible endpoint.
 
     Completions carry text only: such servers report no token ids, and log-probabilities of another distribution than
-    the one they sample from. ``top_k`` and ``min_new_tokens`` are extensions that vLLM understands; they are sent only
+    the one they sample from. The first completion of each response has the tokens it took, where the server says, as
+    ``meta["usage"]``. ``top_k`` and ``min_new_tokens`` are extensions that vLLM understands; they are sent only
     where they are asked for.
 
     Args:
@@ -60,8 +52,7 @@ class OpenAISampler:
         timeout_seconds: float = 120.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
-            raise ConfigError(f"base_url is {base_url!r}, expected an address such as http://localhost:8000/v1")
+        check_address(base_url, "base_url")
         if parallel < 1 or attempts < 1 or timeout_seconds <= 0:
             raise ConfigError(
                 f"parallel is {parallel}, attempts is {attempts} and timeout_seconds is {timeout_seconds}, expected at "
@@ -69,12 +60,9 @@ class OpenAISampler:
             )
         self.url = base_url.rstrip("/") + ("/completions" if template else "/chat/completions")
         self.model, self.template, self.policy_name = model, template, policy_name or model
-        self.parallel, self.attempts, self.timeout_seconds = parallel, attempts, timeout_seconds
-        self._sleep = sleep
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        self._opener = urllib.request.build_opener(_NoRedirect())
+        self.parallel = parallel
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._poster = Poster(self.url, headers, attempts=attempts, timeout_seconds=timeout_seconds, sleep=sleep)
 
     def sample(self, prompts: Sequence[Prompt], n: int, decoding: Decoding) -> list[list[Completion]]:
         """``n`` completions of each prompt.
@@ -103,7 +91,7 @@ class OpenAISampler:
                 return EndpointError(f"prompt {prompt.id}: not sent, as {self.url} refuses all requests")
             try:
                 return self._answers(prompt, n, decoding)
-            except _Refused as error:
+            except Refused as error:
                 if error.status in HOPELESS:
                     hopeless.set()
                 return EndpointError(f"prompt {prompt.id}: {error}")
@@ -118,7 +106,7 @@ class OpenAISampler:
         answers: list[Completion] = []
         while len(answers) < n:
             body = self._body(prompt, n - len(answers), decoding, asked=len(answers))
-            choices = self._post(body).get("choices")
+            choices = self._poster.post(body).get("choices")
             if not isinstance(choices, list) or not choices:
                 raise EndpointError(f"{self.url} answered without choices")
             answers += [self._completion(choice) for choice in choices[: n - len(answers)]]
@@ -150,88 +138,11 @@ class OpenAISampler:
             text = choice["text"] if self.template else choice["message"]["content"]
             reason, detail = choice["finish_reason"], choice.get("stop_reason")
         except (KeyError, TypeError, AttributeError) as error:
-            raise EndpointError(f"{self.url} answered with a choice of another form: {_excerpt(choice)}") from error
+            raise EndpointError(f"{self.url} answered with a choice of another form: {excerpt(choice)}") from error
         reasons: Mapping[object, StopReason] = {
             "length": "length",
             "stop": "stop" if isinstance(detail, str) else "eos",
         }
         if not isinstance(text, str) or reason not in reasons:
-            raise EndpointError(f"{self.url} ended an answer with {reason!r} and content {_excerpt(text)}")
+            raise EndpointError(f"{self.url} ended an answer with {reason!r} and content {excerpt(text)}")
         return Completion(text=text.strip(), stop=reasons[reason], policy=self.policy_name)
-
-    def _post(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One request and its response, asked again where that may help.
-
-        Raises:
-            EndpointError: no answer after all attempts, or one that cannot be read.
-        """
-        for attempt in range(1, self.attempts + 1):
-            try:
-                return self._post_once(body)
-            except _Refused as error:
-                if error.status not in RETRIED or attempt == self.attempts:
-                    raise
-                self._sleep(min(error.wait_seconds or 0.5 * 2**attempt, LONGEST_WAIT_SECONDS))
-            except EndpointError:
-                raise
-            except (OSError, http.client.HTTPException) as error:  # no connection, or it broke off, or it took too long
-                if attempt == self.attempts:
-                    reason = getattr(error, "reason", None) or error
-                    raise EndpointError(f"{self.url} did not answer in {attempt} attempts: {reason}") from error
-                self._sleep(min(0.5 * 2**attempt, LONGEST_WAIT_SECONDS))
-        raise AssertionError("unreachable")
-
-    def _post_once(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        request = urllib.request.Request(self.url, json.dumps(body).encode(), self._headers, method="POST")
-        try:
-            with self._opener.open(request, timeout=self.timeout_seconds) as response:
-                content = response.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _Refused(self.url, error) from None
-        try:
-            value = json.loads(content)
-        except ValueError as error:
-            raise EndpointError(f"{self.url} answered with something else than JSON: {_excerpt(content)}") from error
-        if not isinstance(value, dict):
-            raise EndpointError(f"{self.url} answered with something else than an object: {_excerpt(content)}")
-        return value
-
-
-class _Refused(EndpointError):
-    """The server answered with an HTTP error."""
-
-    def __init__(self, url: str, error: urllib.error.HTTPError) -> None:
-        self.status = error.code
-        self.wait_seconds = _seconds(error.headers.get("Retry-After"))
-        where = f" (it redirects to {error.headers['Location']})" if "Location" in error.headers else ""
-        super().__init__(f"{url} answered with HTTP status {error.code}{where}: {_message(error.read())}")
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would turn the POST into a GET, and carry the key to another host."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """Follow none: the answer then counts as an error."""
-
-
-def _seconds(text: str | None) -> float:
-    """Of a ``Retry-After`` header: 0 if there is none, or if it is a date."""
-    try:
-        return max(0.0, float(text or 0))
-    except ValueError:
-        return 0.0
-
-
-def _message(body: bytes) -> str:
-    """What the server says of an error, in the form OpenAI gives it or as it is."""
-    try:
-        error = json.loads(body)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, TypeError):
-        return _excerpt(body)
-
-
-def _excerpt(value: object, length: int = 200) -> str:
-    text = value.decode(errors="replace") if isinstance(value, bytes) else repr(value)
-    return text if len(text) <= length else text[:length] + "..."
