@@ -15,9 +15,9 @@ from heed.evaluation.overoptimization import (
     best_of_n_points,
     best_of_n_win_rate,
     best_of_weights,
-    fit_curve,
     kl_of_best_of,
 )
+from heed.evaluation.overoptimization_fits import fit_curve
 
 
 def test_weights_by_hand() -> None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from heed.errors import ConfigError
 from heed.evaluation.answers import Answers, collect_answers, collect_baseline, collect_pool
-from heed.evaluation.overoptimization import best_of_n_points, best_of_n_win_rate
+from heed.evaluation.overoptimization import best_of_n_climb, best_of_n_points, best_of_n_win_rate
+from heed.evaluation.overoptimization_fits import study
 from heed.evaluation.rates import Grader, grade_all, rates, right_by_kind
 from heed.evaluation.samples import choose_samples
 from heed.evaluation.win_rates import (
@@ -335,7 +336,9 @@ def _add_best_of(
     n = min(best_of, pool_gold.shape[1])
     estimate, worse = best_of_n_win_rate(pool_reward, pool_gold, theirs.scores, n, clusters)
     results["win_rate"]["best_of_n"] = {**estimate.as_json(), "worse": worse, "best_of": n}
-    results["overoptimization"] = {"points": [p.as_json() for p in best_of_n_points(pool_reward, pool_gold)]}
+    points = [point.as_json() for point in best_of_n_points(pool_reward, pool_gold)]
+    found = study(best_of_n_climb(pool_reward, pool_gold), "best_of_n")
+    results["overoptimization"] = {"points": points, "fits": {} if found is None else {"best_of_n": found}}
     columns = list(zip(*pooled, strict=True))[:8]
     others = [measure(gold, prompts, column) for column in columns]
     for name, both in answers.items():

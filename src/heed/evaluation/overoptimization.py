@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log, sqrt
-from typing import Literal, TypeAlias
+from math import log
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
+from heed.evaluation.overoptimization_fits import Climb
 from heed.records import Prompt
 from heed.roles import Decoding, Sampler, Scorer
 from heed.stats import Array, Estimate, bootstrap_mean, outcomes
-
-Form: TypeAlias = Literal["best_of_n", "rl"]
-"""Which of the two curves of Gao et al. to fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +38,6 @@ class Point:
     def as_json(self) -> dict[str, str | int | float]:
         """All fields by name."""
         return {"run": self.run, "at": self.at, "kl": self.kl, "reward": self.reward, "gold": self.gold}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """Gold gained over the start as a function of d = sqrt(KL), fitted."""
-
-    form: Form
-    alpha: float
-    beta: float
-    r_squared: float
-    peak_kl: float | None
-    """KL at which the fit is highest; None if that is nowhere near the points: more than twice as far out, in d."""
-    peak_gain: float | None
-    """Gold gained there."""
 
 
 def kl_of_best_of(n: int) -> float:
@@ -103,20 +86,37 @@ def _shared(scores: Array, weights: Array) -> Array:
     return shared
 
 
+def pool_sizes(pool: int) -> list[int]:
+    """1, 2, 4, ... up to the size of the pool."""
+    return [2**power for power in range(pool.bit_length()) if 2**power <= pool]
+
+
+def best_of_n_table(reward: npt.ArrayLike, values: npt.ArrayLike) -> Array:
+    """(P, sizes): :func:`best_of_n` for each prompt and each n of :func:`pool_sizes`. Arguments are (P, pool)."""
+    sizes = pool_sizes(np.asarray(reward).shape[1])
+    return np.stack([best_of_n(reward, values, n) for n in sizes], axis=1)
+
+
 def best_of_n_points(reward: npt.ArrayLike, gold: npt.ArrayLike) -> list[Point]:
     """Points for n = 1, 2, 4, ... up to the size of the pool. Both arguments are (P, pool)."""
-    pool = np.asarray(reward).shape[1]
-    sizes = [2**power for power in range(pool.bit_length()) if 2**power <= pool]
+    sizes = pool_sizes(np.asarray(reward).shape[1])
+    means = [best_of_n_table(reward, values).mean(axis=0).tolist() for values in (reward, gold)]
     return [
-        Point(
-            run="best_of_n",
-            at=n,
-            kl=kl_of_best_of(n),
-            reward=float(best_of_n(reward, reward, n).mean()),
-            gold=float(best_of_n(reward, gold, n).mean()),
-        )
-        for n in sizes
+        Point(run="best_of_n", at=n, kl=kl_of_best_of(n), reward=chosen, gold=wanted)
+        for n, chosen, wanted in zip(sizes, *means, strict=True)
     ]
+
+
+def best_of_n_climb(reward: npt.ArrayLike, gold: npt.ArrayLike) -> Climb:
+    """The same with gold by prompt, to fit curves to."""
+    sizes = pool_sizes(np.asarray(reward).shape[1])
+    return Climb([kl_of_best_of(n) for n in sizes], best_of_n_table(reward, gold))
+
+
+def path_climb(points: Sequence[Point]) -> Climb:
+    """The points of one run, by what they are at, to fit curves to."""
+    ordered = sorted(points, key=lambda one: one.at)
+    return Climb([one.kl for one in ordered], [one.gold for one in ordered])
 
 
 def best_of_n_win_rate(
@@ -147,40 +147,3 @@ def probe(
     golds = [one for (one,) in gold.score(prompts, drawn)]
     words = [len(one.text.split()) for (one,) in drawn]
     return {"reward": float(np.mean(scores)), "gold": float(np.mean(golds)), "words": float(np.mean(words))}
-
-
-def fit_curve(kl: Sequence[float], gain: Sequence[float], form: Form) -> Curve | None:
-    """Fit ``d (alpha - beta d)`` for best-of-n or ``d (alpha - beta ln d)`` for RL, d = sqrt(KL), by least squares.
-
-    Args:
-        kl: nats; points at 0 carry no information and are left out.
-        gain: gold above that of the starting policy.
-
-    Returns:
-        None with fewer than three points away from the start. Source: Gao et al. 2022, section 3.1.
-    """
-    points = [(sqrt(k), g) for k, g in zip(kl, gain, strict=True) if k > 1e-6]
-    if len(points) < 3:
-        return None
-    d, y = np.array(points).T
-    design = np.stack([d, -d * d if form == "best_of_n" else -d * np.log(d)], axis=1)
-    (alpha, beta), *_ = np.linalg.lstsq(design, y, rcond=None)
-    residual = float(((y - design @ np.array([alpha, beta])) ** 2).sum())
-    spread = float(((y - y.mean()) ** 2).sum())
-    peak = _peak(float(alpha), float(beta), form)
-    if peak is not None and peak > 2 * d.max():
-        peak = None
-    return Curve(
-        form=form,
-        alpha=float(alpha),
-        beta=float(beta),
-        r_squared=1 - residual / spread if spread > 0 else 1.0,
-        peak_kl=None if peak is None else peak**2,
-        peak_gain=None if peak is None else float(alpha * peak / 2 if form == "best_of_n" else beta * peak),
-    )
-
-
-def _peak(alpha: float, beta: float, form: Form) -> float | None:
-    if beta <= 0 or (form == "best_of_n" and alpha <= 0):
-        return None
-    return alpha / (2 * beta) if form == "best_of_n" else exp(min(alpha / beta - 1, 100.0))

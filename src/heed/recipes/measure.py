@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from heed.evaluation.answers import Prompted
 from heed.evaluation.ladder import evaluate_ladder
 from heed.evaluation.likelihood import pretraining_loss, reference_logprobs, row_losses
-from heed.evaluation.overoptimization import Point
+from heed.evaluation.overoptimization import Point, path_climb
+from heed.evaluation.overoptimization_fits import study
 from heed.evaluation.rates import Grader
 from heed.evaluation.results import write_results
 from heed.evaluation.win_rates import Groups, Strip
@@ -86,23 +87,28 @@ def measure_run(
         context.run.dir / RESULTS,
         ladder,
         pretraining_loss(losses),
-        {"overoptimization": {"points": _watched(context, models)}, "bands": _bands(context)},
+        {"overoptimization": _overoptimization(context, models), "bands": _bands(context)},
         sections,
     )
     best = results["win_rate_greedy"].get("ppo_ptx", {})
     return {"win_rate_greedy": best.get("value"), "worse": best.get("worse")}
 
 
-def _watched(context: Context, models: Mapping[str, str]) -> list[Mapping[str, Any]]:
-    """What the PPO runs recorded of themselves on the way: KL, reward and gold."""
-    points: list[Mapping[str, Any]] = []
+def _overoptimization(context: Context, models: Mapping[str, str]) -> Mapping[str, Any]:
+    """What the PPO runs recorded of themselves on the way: KL, reward and gold; and the curves through it."""
+    points, fits = [], {}
     for name, directory in models.items():
-        for row in read_metrics(context.workspace.runs_dir / directory / "metrics.jsonl"):
-            if "gold" in row:
-                kl = row.get("kl", row.get("kl_k1", 0.0))
-                point = Point(run=name, at=row["step"], kl=kl, reward=row["reward"], gold=row["gold"])
-                points.append(point.as_json())
-    return points
+        rows = read_metrics(context.workspace.runs_dir / directory / "metrics.jsonl")
+        path = [
+            Point(run=name, at=row["step"], kl=row.get("kl", 0.0), reward=row["reward"], gold=row["gold"])
+            for row in rows
+            if "gold" in row
+        ]
+        points += [point.as_json() for point in path]
+        found = study(path_climb(path), "rl") if path else None
+        if found is not None:
+            fits[name] = found
+    return {"points": points, "fits": fits}
 
 
 def _bands(context: Context) -> list[Mapping[str, Any]]:

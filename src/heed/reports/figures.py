@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from heed.evaluation.overoptimization import Form, fit_curve
+from heed.evaluation.overoptimization_fits import Form, fit_curve
 from heed.reports.drawing import BAND, INK, LINE, MUTED, PAPER, canvas, colour, quiet, svg
 from heed.reports.words import COMPARISONS, CONTROLS, RATES, Figures, kind_label, label, number, short
 
