@@ -19,7 +19,7 @@ Form: TypeAlias = Literal["jsonl", "json", "csv", "tsv"]
 FieldTypes: TypeAlias = Mapping[str, type | tuple[type, ...]]
 """The fields that every row must have, and what each may be; ``NoneType`` among them lets a field be null."""
 
-_PLACE = re.compile(r", (?:line|row) (\d+)(?:, item \d+)?$")
+_PLACE = re.compile(r", (?:line|row) (\d+)(?:, item (\d+))?$")
 _WORDS: Mapping[type, str] = {
     str: "text",
     int: "a whole number",
@@ -34,7 +34,7 @@ _WORDS: Mapping[type, str] = {
 def read_rows(
     path: Path, fields: FieldTypes, form: Form | None = None, *, header: Sequence[str] = (), inside: str = ""
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a file with the line each begins on, counted from 1 (in a JSON document: the row, from 1).
+    """The rows of a file with the line each begins on (in a file ``.json``: with its place), counted from 1.
 
     Args:
         path: a file, plain or gzip.
@@ -109,7 +109,12 @@ def check_field(path: Path, number: int, row: Mapping[str, Any], name: str, want
 
 def field_error(path: Path, number: int, name: str, message: str) -> DataError:
     """An error about one field of one row: ``FILE, line 3: field 'answer' MESSAGE``."""
-    return DataError(f"{path}, line {number}: field {name!r} {message}")
+    return DataError(f"{place(path, number)}: field {name!r} {message}")
+
+
+def place(path: Path, number: int) -> str:
+    """Where a row is: ``FILE, line 3``, or ``FILE, row 3`` of a JSON document, whose lines say nothing."""
+    return f"{path}, {'row' if path.name.removesuffix('.gz').endswith('.json') else 'line'} {number}"
 
 
 def texts_of(path: Path, number: int, row: Mapping[str, Any], name: str, least: int = 1) -> list[str]:
@@ -135,9 +140,10 @@ def shown(value: object, length: int = 60) -> str:
 
 
 def _object_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    by_item = path.name.removesuffix(".gz").endswith(".json")
     for row in lines.read_rows(path):
-        place = _PLACE.search(row.where)
-        yield int(place[1]) if place else 0, dict(row.value)
+        line, item = found.groups() if (found := _PLACE.search(row.where)) else ("0", None)
+        yield int(item if item and by_item else line), dict(row.value)
 
 
 def _table_rows(
