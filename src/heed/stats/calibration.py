@@ -121,8 +121,8 @@ def calibration(
         num_bins: at most; bins that hold nothing are left out.
         start: where bins of equal width begin; 0.5 for confidences of a choice between two.
         binning: ``"width"``, equal intervals of [start, 1] (Guo et al. 2017, Equation 3); or ``"count"``, as many
-            predictions in each (Kadavath et al. 2022, appendix A). Equal predictions always share a bin, so few
-            distinct ones make fewer bins, of different counts.
+            predictions in each (Kadavath et al. 2022, appendix A). Equal predictions always share a bin; where
+            there are no more distinct ones than bins, each has its own.
     """
     p, y = _events(probabilities, came_true)
     if p.size == 0:
@@ -218,6 +218,9 @@ def _bin_index(p: Array, num_bins: int, start: float, binning: Binning) -> npt.N
     """(n,): the number of the bin that each prediction is in."""
     if binning == "width":
         return np.clip(((p - start) / (1.0 - start) * num_bins).astype(np.intp), 0, num_bins - 1)
+    distinct = np.unique(p)
+    if distinct.size <= num_bins:
+        return np.searchsorted(distinct, p)
     firsts = np.searchsorted(np.sort(p), p)  # equal predictions have the place of the first of them
     result: npt.NDArray[np.intp] = (firsts * num_bins) // p.size
     return result
