@@ -106,10 +106,12 @@ class OpenAISampler:
         answers: list[Completion] = []
         while len(answers) < n:
             body = self._body(prompt, n - len(answers), decoding, asked=len(answers))
-            choices = self._poster.post(body).get("choices")
+            response = self._poster.post(body)
+            choices = response.get("choices")
             if not isinstance(choices, list) or not choices:
                 raise EndpointError(f"{self.url} answered without choices")
-            answers += [self._completion(choice) for choice in choices[: n - len(answers)]]
+            made = [self._completion(choice) for choice in choices[: n - len(answers)]]
+            answers += [replace(made[0], meta=_usage(response)), *made[1:]]
         return answers
 
     def _body(self, prompt: Prompt, n: int, decoding: Decoding, asked: int) -> dict[str, Any]:
@@ -146,3 +148,12 @@ class OpenAISampler:
         if not isinstance(text, str) or reason not in reasons:
             raise EndpointError(f"{self.url} ended an answer with {reason!r} and content {excerpt(text)}")
         return Completion(text=text.strip(), stop=reasons[reason], policy=self.policy_name)
+
+
+def _usage(response: Mapping[str, Any]) -> dict[str, Json]:
+    """``{"usage": {"prompt_tokens", "completion_tokens"}}`` of a response that says, of one request in all."""
+    usage = response.get("usage")
+    names = ("prompt_tokens", "completion_tokens")
+    if not isinstance(usage, dict) or not all(isinstance(usage.get(name), int) for name in names):
+        return {}
+    return {"usage": {name: usage[name] for name in names}}
