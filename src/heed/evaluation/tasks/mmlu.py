@@ -110,7 +110,7 @@ def _rows(directory: Path, split: str) -> Iterator[tuple[Path, int, dict[str, An
         raise DataError(f"{published}: no SUBJECT_{split}.csv in this directory")
     for path in files:
         columns = ("question", *_option_names(path), "answer")
-        types: dict[str, type] = dict.fromkeys(columns, str)
+        types = dict.fromkeys(columns, str)
         for number, row in read_rows(path, types, "csv", header=columns):
             choices = [row[name] for name in columns[1:-1]]
             subject = path.name.removesuffix(f"_{split}.csv")
