@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeAlias
 
-from heed.errors import HeedError
+from heed.errors import DataError, HeedError
 from heed.evaluation.win_rates import num_words
 from heed.feedback.ai_judge import AIJudge, Judgement
 from heed.records import Completion, Prompt
@@ -31,7 +31,11 @@ class Matchup:
     first: Completion
     second: Completion
     names: tuple[str, str]
-    """The models that wrote them."""
+    """The models that wrote them: two different ones."""
+
+    def __post_init__(self) -> None:
+        if self.names[0] == self.names[1]:
+            raise DataError(f"prompt {self.prompt.id}: both answers are by {self.names[0]!r}, expected two models")
 
     def swapped(self) -> Matchup:
         """The same the other way round."""
