@@ -15,7 +15,7 @@ from heed.reports.words import Figures, listed, number, percent, short
 
 Outcome: TypeAlias = Literal["better", "worse", "higher", "lower", "undecided", "untested"]
 """``higher`` and ``lower`` are of metrics that have no better side."""
-NAMED = 3
+NAMED = 2
 """Findings that the sentence names on each side; the lists below it have all of them."""
 
 
@@ -151,7 +151,7 @@ def _preference(preference: Figures | None, model: str, baseline: str, level: fl
     return Finding(
         group="Preference",
         title="Preference",
-        metric=f"judged by {preference['judge']}",
+        metric=f"win rate over one half, judged by {preference['judge']}",
         better="high",
         percent=True,
         outcome=outcome_of(value, row.get("p_holm"), "high", level),
@@ -196,7 +196,7 @@ def _named(found: Sequence[Finding]) -> str:
     names = [
         f"preference ({percent(one.preference, 1)} of comparisons)"
         if one.preference is not None
-        else f"{short(one.title, 60)} ({short(one.metric, 40)}, {one.size})"
+        else f"{short(one.title, 60)} ({one.size})"
         for one in found[:NAMED]
     ]
     rest = len(found) - NAMED
@@ -204,7 +204,7 @@ def _named(found: Sequence[Finding]) -> str:
 
 
 def explained(document: Figures, found: Sequence[Finding]) -> str:
-    """What the sentence leaves out: how much was tested, and how much of it decides nothing."""
+    """What the sentence leaves out: how much was tested, how much of it decides nothing, and what was not alike."""
     tests: Mapping[str, Any] = document.get("tests", {})
     counts = counted(found)
     parts = []
@@ -220,6 +220,9 @@ def explained(document: Figures, found: Sequence[Finding]) -> str:
     changed = [one.name for one in found if one.outcome in ("higher", "lower")]
     if changed:
         parts.append(f"Changed, though neither way is better: {listed([short(one, 80) for one in changed])}.")
+    layouts = list(dict.fromkeys(one["layout"] for one in document["models"] if one.get("layout")))
+    if len(layouts) > 1:
+        parts.append(f"The models were asked in different layouts ({listed(layouts)}), which the differences include.")
     return " ".join(parts)
 
 

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from heed.errors import DataError
 from heed.files import write_text
-from heed.reports import comparison_findings, comparison_tables
+from heed.reports import comparison_figures, comparison_findings, comparison_tables
 from heed.reports.words import big, duration, number, percent, span
 
 WANTED = ("models", "baseline", "tasks")
@@ -93,9 +93,9 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "preference_rows": comparison_tables.preference_rows(document),
         "order_bias": _order_bias(document.get("preference")),
         "groups": comparison_tables.figure_groups(document),
-        "panels": comparison_tables.difference_panels(found),
+        "panels": comparison_figures.difference_panels(found),
         "pairs": comparison_tables.all_differences(document),
-        "calibration": comparison_tables.calibration_rows(document),
+        "calibration": comparison_figures.calibration_rows(document),
         "categories": comparison_tables.category_tables(document),
         "changed": comparison_tables.changed_groups(document),
         "samples": comparison_tables.sample_rows(document),
