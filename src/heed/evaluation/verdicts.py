@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from heed.errors import DataError, HeedError
 from heed.evaluation.win_rates import num_words
 from heed.feedback.ai_judge import AIJudge, Judgement
-from heed.records import Completion, Prompt
+from heed.records import Completion, Prompt, content_id
 from heed.roles import Judge, Scorer
 
 Order: TypeAlias = Literal["given", "swapped", "none"]
@@ -142,6 +142,22 @@ def ai_decides(judge: AIJudge) -> Decide:
 def judge_decides(judge: Judge, name: str, *, both_orders: bool = True, what: str = "") -> Decide:
     """Any judge, given two answers at a time, in both orders by default."""
     return partial(_decide_by_judge, judge, name, both_orders, what or f"The judge {name}.")
+
+
+def chance_decides(seed: int = 0) -> Decide:
+    """A coin for each matchup and order: what any judge has to beat. The same matchups get the same coins."""
+    return partial(_decide_by_chance, seed)
+
+
+def _decide_by_chance(seed: int, matchups: Sequence[Matchup]) -> Verdicts:
+    orders: tuple[Order, ...] = ("given", "swapped")
+    verdicts = []
+    for item, matchup in enumerate(matchups):
+        for order in orders:
+            shown = matchup.swapped() if order == "swapped" else matchup
+            coin = int(content_id(seed, shown.prompt.id, shown.first.text, shown.second.text, order), 16) % 2
+            verdicts.append(_verdict(shown, item, order, "random", float(coin)))
+    return Verdicts(verdicts=tuple(verdicts), what="A coin, tossed for each order.")
 
 
 def _decide_by_scorer(scorer: Scorer, name: str, tolerance: float, what: str, matchups: Sequence[Matchup]) -> Verdicts:
