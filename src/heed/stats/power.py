@@ -1,7 +1,9 @@
 """How many comparisons show a difference, and what difference so many show.
 
-All two-sided, by the normal approximation; answers to one prompt count through their design effect (Kish 1965,
-section 5.4): m of them with intraclass correlation r inform like m / (1 + (m - 1) r) independent ones.
+All two-sided, by the normal approximation to the exact test. Its statistic moves in steps, and half a step is added to
+what must be passed (the continuity correction of Fleiss et al. 2003, section 2.4). Answers to one prompt count through
+their design effect (Kish 1965, section 5.4): m of them with intraclass correlation r inform like m / (1 + (m - 1) r)
+independent ones.
 """
 
 from __future__ import annotations
@@ -10,6 +12,11 @@ from math import ceil, sqrt
 
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
+
+WIN_STEP = 0.5
+"""Half a step of the number of wins less that of expected ones."""
+PAIR_STEP = 1.0
+"""Half a step of the number of items that one alone got right less those that the other did."""
 
 
 def design_effect(per_cluster: float, correlation: float) -> float:
@@ -43,7 +50,9 @@ def win_rate_power(
         per_cluster: comparisons of one prompt.
         correlation: intraclass correlation of the outcomes of one prompt.
     """
-    return _power(difference, _win_spreads(difference, ties), design_effect(per_cluster, correlation) / n, alpha)
+    return _power(
+        difference, _win_spreads(difference, ties), WIN_STEP, design_effect(per_cluster, correlation) / n, alpha
+    )
 
 
 def comparisons_needed(
@@ -57,14 +66,15 @@ def comparisons_needed(
 ) -> int:
     """The comparisons that show a win rate of 0.5 + ``difference`` with so much power; see ``win_rate_power``.
 
-    ``n = deff ((z_(1-alpha/2) s0 + z_power s1) / difference)^2`` with s0 and s1 the standard deviations of an outcome
-    at one half and at the true rate (Fleiss et al. 2003, section 2.5).
+    Without the half step, ``n = deff ((z_(1-alpha/2) s0 + z_power s1) / difference)^2`` with s0 and s1 the standard
+    deviations of an outcome at one half and at the true rate (Fleiss et al. 2003, section 2.5); with it, about
+    ``1 / difference`` more.
     """
     _check_levels(power, alpha)
     if difference == 0:
         raise ValueError("difference is 0, which no number of comparisons shows")
-    bar = _bar(_win_spreads(difference, ties), power, alpha)
-    return ceil(design_effect(per_cluster, correlation) * (bar / difference) ** 2)
+    needed = _needed(difference, _win_spreads(difference, ties), WIN_STEP, power, alpha)
+    return ceil(design_effect(per_cluster, correlation) * needed)
 
 
 def detectable(
@@ -81,10 +91,10 @@ def detectable(
     The inverse of ``comparisons_needed``. NaN when they do not show even the largest, a side that wins all but ties.
     """
     _check_levels(power, alpha)
-    deviation = sqrt(design_effect(per_cluster, correlation) / n)
+    per_item = design_effect(per_cluster, correlation) / n
 
     def surplus(difference: float) -> float:
-        return difference - _bar(_win_spreads(difference, ties), power, alpha) * deviation
+        return difference - _bar(_win_spreads(difference, ties), power, alpha) * sqrt(per_item) - WIN_STEP * per_item
 
     most = (1.0 - ties) / 2.0
     return float(brentq(surplus, 0.0, most, xtol=1e-12)) if surplus(most) >= 0 else float("nan")
@@ -122,7 +132,7 @@ def paired_power(
         cluster_correlation: intraclass correlation of an item's difference.
     """
     spreads = _paired_spreads(rate, difference, correlation)
-    return _power(difference, spreads, design_effect(per_cluster, cluster_correlation) / n, alpha)
+    return _power(difference, spreads, PAIR_STEP, design_effect(per_cluster, cluster_correlation) / n, alpha)
 
 
 def items_needed(
@@ -143,8 +153,8 @@ def items_needed(
     _check_levels(power, alpha)
     if difference == 0:
         raise ValueError("difference is 0, which no number of items shows")
-    bar = _bar(_paired_spreads(rate, difference, correlation), power, alpha)
-    return ceil(design_effect(per_cluster, cluster_correlation) * (bar / difference) ** 2)
+    needed = _needed(difference, _paired_spreads(rate, difference, correlation), PAIR_STEP, power, alpha)
+    return ceil(design_effect(per_cluster, cluster_correlation) * needed)
 
 
 def detectable_gain(
@@ -162,10 +172,11 @@ def detectable_gain(
     The inverse of ``items_needed``, for gains; for losses give 1 - ``rate``.
     """
     _check_levels(power, alpha)
-    deviation = sqrt(design_effect(per_cluster, cluster_correlation) / n)
+    per_item = design_effect(per_cluster, cluster_correlation) / n
 
     def surplus(difference: float) -> float:
-        return difference - _bar(_paired_spreads(rate, difference, correlation), power, alpha) * deviation
+        bar = _bar(_paired_spreads(rate, difference, correlation), power, alpha)
+        return difference - bar * sqrt(per_item) - PAIR_STEP * per_item
 
     most = _largest_gain(rate, correlation)
     return float(brentq(surplus, 1e-12, most, xtol=1e-12)) if surplus(most) >= 0 else float("nan")
@@ -195,16 +206,22 @@ def _largest_gain(rate: float, correlation: float) -> float:
     return odds / (1.0 + odds) - rate
 
 
+def _needed(difference: float, spreads: tuple[float, float], half_step: float, power: float, alpha: float) -> float:
+    """The independent items that show a difference: n |difference| = bar sqrt(n) + half_step, solved for n."""
+    bar, size = _bar(spreads, power, alpha), abs(difference)
+    return ((bar + sqrt(bar * bar + 4.0 * size * half_step)) / (2.0 * size)) ** 2
+
+
 def _bar(spreads: tuple[float, float], power: float, alpha: float) -> float:
     """The difference that one item would show with so much power, of spreads without and with it."""
     null, true = spreads
     return float(ndtri(1.0 - alpha / 2) * null + ndtri(power) * true)
 
 
-def _power(difference: float, spreads: tuple[float, float], per_item: float, alpha: float) -> float:
+def _power(difference: float, spreads: tuple[float, float], half_step: float, per_item: float, alpha: float) -> float:
     """The chance of a two-sided test; the variance of the mean is ``per_item`` that of an item."""
     null, true = (spread * sqrt(per_item) for spread in spreads)
-    bar, size = float(ndtri(1.0 - alpha / 2)) * null, abs(difference)
+    bar, size = float(ndtri(1.0 - alpha / 2)) * null + half_step * per_item, abs(difference)
     if true == 0.0:
         return float(size > bar)
     return float(ndtr((size - bar) / true) + ndtr((-size - bar) / true))
