@@ -115,6 +115,12 @@ class PPOConfig(Settings):
     """Longest answer in tokens, in sampling of every kind."""
     missing_eos_penalty: Coefficient = 1.0
     """Taken from the score of an answer that does not end by itself."""
+    max_kl: Rate | None = None
+    """Nats per episode. When set, the run ends with the first round that is measured further from the SFT model."""
+    stop_by: str | None = None
+    """A second reward model, never the one that is climbed. When set, its score ends the run and chooses the policy."""
+    patience: Positive = 10
+    """Rounds over which that model's score is averaged, and rounds without a new best after which the run ends."""
 
 
 class LabelingConfig(Settings):

@@ -105,11 +105,40 @@ def run_ppo(directory: Path) -> Weights:
     return weights | {"coefs": torch.tensor([result.kl_coef, result.ptx_coef], dtype=torch.float64)}
 
 
+def run_ppo_that_stops(directory: Path) -> Weights:
+    """A second reward model that likes the opposite ends it."""
+    policy, value_model = tiny_lm(), ValueModel.from_reward_model(tiny_reward_model())
+    config = PPOConfig(
+        iterations=60,
+        prompts_per_round=8,
+        minibatch=4,
+        ptx_coef=0,
+        max_new_tokens=5,
+        learning_rate=1e-2,
+        stop_by="other",
+        patience=6,
+    )
+    result = ppo(
+        policy,
+        tiny_lm(),
+        value_model,
+        TokenScorer(),
+        make_prompts(),
+        tiny_codec(),
+        config,
+        make_run(directory, checkpoint_every=8),
+        heldout=TokenScorer(sign=-1.0),
+    )
+    assert result.stopped == "stop_by" and result.kept == result.iterations - 7
+    return policy.state_dict() | {"kept": torch.tensor(result.kept)}
+
+
 LEARNERS: Mapping[str, Callable[[Path], Weights]] = {
     "pretrain": run_pretrain,
     "sft": run_sft,
     "reward": run_reward,
     "ppo": run_ppo,
+    "ppo that stops": run_ppo_that_stops,
 }
 
 

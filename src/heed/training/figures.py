@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from heed.errors import NonFiniteError
 from heed.ops.kl import kl_estimates
 from heed.ops.masks import masked_mean, masked_variance
+from heed.roles import Scorer
 from heed.training.diagnostics import sampler_gap
-from heed.training.rollouts import Round
+from heed.training.rollouts import Episodes, Round
 from heed.training.step import StepReport, Tally
+from heed.training.stopping import HELDOUT_SCORE
 
 
 @torch.no_grad()
@@ -42,6 +47,21 @@ def round_figures(this: Round, kl_coef: float) -> dict[str, float]:
         "sampler_gap": sampler_gap(episodes, opinions),
         "tokens": float(episodes.num_tokens),
     }
+
+
+def heldout_figures(heldout: Scorer | None, episodes: Episodes) -> dict[str, float]:
+    """The mean score that a second reward model gives to the round's answers; nothing where there is none.
+
+    Raises:
+        NonFiniteError: the mean is NaN or infinite.
+    """
+    if heldout is None:
+        return {}
+    scores = heldout.score(episodes.prompts, [[completion] for completion in episodes.completions])
+    mean = sum(score for [score] in scores) / len(scores)
+    if not math.isfinite(mean):
+        raise NonFiniteError(f"the second reward model's mean score of a round is {mean}, expected a finite number")
+    return {HELDOUT_SCORE: mean}
 
 
 def update_figures(tally: Tally, reports: list[list[StepReport]]) -> dict[str, float]:

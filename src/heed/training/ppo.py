@@ -4,6 +4,8 @@ The policy answers prompts; an answer's score, less a penalty at each token for 
 separate value model says what was to be expected; a clipped surrogate (Schulman et al. 2017) makes better-than-expected
 tokens likelier. PPO-ptx adds the gradient of pretraining text to every step. Each prompt is one episode, discount 1.
 
+A run can end by itself where it would only fool its Scorer, see :mod:`heed.training.stopping`.
+
 Left out on purpose: entropy bonus, reward whitening, early stopping within a round, discounting.
 """
 
@@ -33,7 +35,7 @@ from heed.runtime.metrics import MetricLogger
 from heed.runtime.run import Run
 from heed.runtime.seeds import derive_seed, numpy_generator
 from heed.training.diagnostics import Watch, check_exactness, healthy_bands
-from heed.training.figures import round_figures, update_figures
+from heed.training.figures import heldout_figures, round_figures, update_figures
 from heed.training.lm import Rows
 from heed.training.precision import autocast
 from heed.training.ptx import PretrainingMix
@@ -42,6 +44,7 @@ from heed.training.rollouts import Round, Slice, ask, sample_episodes, slices
 from heed.training.schedule import KLController, warm_up
 from heed.training.state import Checkpointer, Memory, WeightAverage, fingerprint
 from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
+from heed.training.stopping import Stopping
 
 _MAX_SLOTS = 256
 """Answers sampled at once, at most: bounds memory."""
@@ -60,6 +63,7 @@ def ppo(
     run: Run,
     *,
     rows: Rows | None = None,
+    heldout: Scorer | None = None,
     evaluate: Callable[[int, CausalLM], Mapping[str, float]] | None = None,
     evaluate_every: int = 0,
 ) -> PPOResult:
@@ -72,21 +76,17 @@ def ppo(
         scorer: gets completions with ``token_ids``.
         prompts: each round takes the next ``config.prompts_per_round`` of a shuffled order without end.
         rows: (num_rows, T) packed pretraining text; needed unless ``config.ptx_coef`` is 0.
+        heldout: what ``config.stop_by`` names. It is never a reward, nor may it judge the run afterwards.
         evaluate: called with the number of iterations made and the policy, before the first iteration, after every
             ``evaluate_every`` and after the last; what it returns is logged. It must not change the policy.
 
     Raises:
-        ConfigError: ``config.ptx_coef`` is not 0 and there are no rows.
+        ConfigError: ``config.ptx_coef`` is not 0 and there are no rows, or there is no scorer for ``config.stop_by``.
         DataError: there are no prompts, or one leaves no room for an answer in the context.
         ExactnessError: a check that must hold before the first update does not.
         NonFiniteError: a loss or gradient is not finite; all weights are those of the step before.
     """
-    if config.ptx_coef != 0 and rows is None:
-        raise ConfigError(
-            f"ppo.ptx_coef is {config.ptx_coef} and there is no pretraining text; give rows, or set it to 0"
-        )
-    if not prompts:
-        raise DataError("PPO has no prompts to answer, expected at least one")
+    _check_inputs(config, prompts, rows, heldout)
     dropout_off(policy, ref_policy, value_model)
     runtime, pad_id, num_episodes = run.runtime, codec.pad_id, config.prompts_per_round
     prompt_ids = codec.encode_prompts(prompts)
@@ -95,9 +95,8 @@ def ppo(
     ptx = PretrainingMix(rows, config.ptx_coef, config.minibatch, derive_seed(run.seed, "ppo", "text"), runtime)
     policy_optimizer, value_optimizer = make_optimizer(policy), make_optimizer(value_model)
     kl = KLController(config.kl_coef, config.kl_target)
-    average = WeightAverage(policy)
-    watch = Watch(healthy_bands(runtime.dtype))
-    memory = Memory(tokens=0, metrics={})
+    average, watch = WeightAverage(policy), Watch(healthy_bands(runtime.dtype))
+    memory, stopping = Memory(tokens=0, metrics={}), Stopping(config)
     samples, diagnoses = MetricLogger(run.dir / "samples.jsonl"), MetricLogger(run.dir / "diagnoses.jsonl")
     checkpoint = Checkpointer(
         run,
@@ -110,6 +109,7 @@ def ppo(
             "ptx": ptx,
             "average": average,
             "watch": watch,
+            "stopping": stopping,
             "memory": memory,
         },
         fingerprint(config, run.seed, [policy, ref_policy, value_model], [prompt.id for prompt in prompts]),
@@ -120,7 +120,7 @@ def ppo(
         run.metrics.log(0, evaluate(0, policy))
 
     with run.progress.track(config.iterations, "iterations", done=done) as tracker:
-        for iteration in range(done, config.iterations):
+        for iteration in range(done, done if stopping.reason else config.iterations):
             # 1. Draw prompts; answer each once; score the answers.
             chosen = order.take(iteration * num_episodes, num_episodes)
             drawn, drawn_ids = [prompts[i] for i in chosen], [prompt_ids[i] for i in chosen]
@@ -145,7 +145,11 @@ def ppo(
             if iteration == 0:
                 check_exactness(policy, scorer, this, kl.coef, config.temperature, pad_id, runtime)
 
-            # 5. Updates: clipped surrogate and pretraining mix for the policy, clipped squared error for the values.
+            # 5. Is this policy to be kept, and is it far enough?
+            metrics = round_figures(this, kl.coef) | heldout_figures(heldout, episodes)
+            ends = stopping.look(iteration, metrics, policy)
+
+            # 6. Updates: clipped surrogate and pretraining mix for the policy, clipped squared error for the values.
             tally, reports = Tally(), []
             for number, minibatch in _minibatches(iteration, config, run.seed):
                 parts = list(slices(episodes, minibatch, pad_id, runtime))
@@ -165,34 +169,53 @@ def ppo(
                 )
                 reports.append(take_step(f"PPO iteration {iteration + 1}", policy_update, value_update))
                 average.update()
-            metrics = {**round_figures(this, kl.coef), **update_figures(tally, reports), "ptx_coef": ptx.coef}
+            metrics |= {**update_figures(tally, reports), "ptx_coef": ptx.coef}
 
-            # 6. Steer the KL coefficient; is every figure where it should be?
+            # 7. Steer the KL coefficient; is every figure where it should be?
             kl.update(metrics["kl"], num_episodes)
-            for diagnosis in watch.look(iteration, metrics):
+            for diagnosis in chain(watch.look(iteration, metrics), ends):
                 diagnoses.log(iteration + 1, asdict(diagnosis))
                 run.progress.note(f"iteration {iteration + 1}: {diagnosis}")
 
-            # 7. Tell and keep.
-            finished = iteration + 1 == config.iterations
-            if evaluate is not None and (finished or (evaluate_every and (iteration + 1) % evaluate_every == 0)):
-                metrics |= evaluate(iteration + 1, policy)
+            # 8. Tell and keep.
+            done, finished = iteration + 1, iteration + 1 == config.iterations or bool(ends)
+            if evaluate is not None and (finished or (evaluate_every and done % evaluate_every == 0)):
+                metrics |= evaluate(done, policy)
             for sample in episodes.samples(_SAMPLES_KEPT):
-                samples.log(iteration + 1, sample)
-            run.metrics.log(iteration + 1, metrics | {"diagnoses": watch.active})
+                samples.log(done, sample)
+            run.metrics.log(done, metrics | {"diagnoses": watch.active})
             memory.update(tokens=memory["tokens"] + episodes.num_tokens, metrics=metrics)
             tracker.advance(1, figure=f"score {metrics['score']:.2f}  KL {metrics['kl']:.2f}")
-            checkpoint.after(iteration + 1, len(reports), last=finished)
+            checkpoint.after(done, len(reports), last=finished)
+            if finished:
+                break
 
+    stopping.put_back(policy)
     return PPOResult(
-        iterations=config.iterations,
+        iterations=done,
         tokens=memory["tokens"],
         metrics=memory["metrics"],
         average_weights=average.average,
         ptx_coef=ptx.coef,
         kl_coef=kl.coef,
         diagnoses=tuple(watch.seen),
+        stopped=stopping.reason,
+        kept=stopping.kept(done),
     )
+
+
+def _check_inputs(config: PPOConfig, prompts: Sequence[Prompt], rows: Rows | None, heldout: Scorer | None) -> None:
+    if config.ptx_coef != 0 and rows is None:
+        raise ConfigError(
+            f"ppo.ptx_coef is {config.ptx_coef} and there is no pretraining text; give rows, or set it to 0"
+        )
+    if (config.stop_by is None) != (heldout is None):
+        given = "none was given" if heldout is None else "one was given"
+        raise ConfigError(
+            f"ppo.stop_by is {config.stop_by} and, of second reward models, {given}; expected both or none"
+        )
+    if not prompts:
+        raise DataError("PPO has no prompts to answer, expected at least one")
 
 
 def _minibatches(iteration: int, config: PPOConfig, seed: int) -> Iterator[tuple[int, list[int]]]:

@@ -22,18 +22,25 @@ class TrainResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PPOResult:
-    """Figures of a finished ``ppo``. The policy and the value model hold the final weights."""
+    """Figures of a finished ``ppo``. The value model holds the final weights, and so does the policy unless the run was
+    to stop by itself: then it holds those of the iteration ``kept``."""
 
     iterations: int
+    """Those made, fewer than were set if the run stopped by itself."""
     tokens: int
     """Prompt and response tokens of all episodes."""
     metrics: Mapping[str, float]
     """Of the last iteration."""
     average_weights: Mapping[str, Tensor]
-    """State dict of the exponential moving average of the policy's weights: ``policy.load_state_dict`` takes it."""
+    """State dict of the exponential moving average of the policy's weights over all updates made, those after the one
+    that was kept included: ``policy.load_state_dict`` takes it."""
     ptx_coef: float
     """As given, or as set by the ratio of the gradient norms."""
     kl_coef: float
     """The last one used."""
     diagnoses: tuple[str, ...]
     """Names of the bands that were left at any time, in order of first appearance."""
+    stopped: str
+    """The setting that ended the run, ``"max_kl"`` or ``"stop_by"``; empty if all iterations were made."""
+    kept: int
+    """Iterations behind the policy that was kept."""
