@@ -166,7 +166,7 @@ def pairwise(met: Meetings, ties: TieRule, chosen: npt.NDArray[np.bool_] | None 
     table = table[table[:, 1] > 0]
     value = float(table[:, 0].sum() / table[:, 1].sum())
     draws = cluster_draws(table)
-    low, high = percentiles(draws[:, 0] / np.maximum(draws[:, 1], 1e-12))
+    low, high = percentiles(draws[:, 0] / np.maximum(draws[:, 1], 1e-12), table.shape[0])
     unseen = 1.0 - 0.025 ** (1.0 / table.shape[0])  # an outcome not seen may still have this share
     low, high = min(low, value * (1 - unseen)), max(high, value + unseen * (1 - value))
     estimate = Estimate(value=value, low=low, high=high, n=int(count.sum()))
@@ -223,7 +223,7 @@ def _alpha(table: Array, domain: Array, level: Level, n: int, people: int, units
     if kept.size < draws.size / 2:  # most resamples hold one value only: what is rare was seen too seldom to say more
         low, high = -1.0, 1.0
     else:
-        low, high = percentiles(kept)
+        low, high = percentiles(kept, table.shape[0])
     estimate = Estimate(value=value, low=min(low, value), high=max(high, value), n=n)
     return Figure(estimate=estimate, num_units=units, num_labelers=people)
 

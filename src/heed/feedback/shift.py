@@ -69,7 +69,7 @@ def _ratio(table: Array, draws: Array, column: int) -> Estimate | None:
         return None
     value = float(table[:, column].sum() / total)
     kept = draws[draws[:, column + 1] > 0]
-    low, high = percentiles(kept[:, column] / kept[:, column + 1])
+    low, high = percentiles(kept[:, column] / kept[:, column + 1], table.shape[0])
     return Estimate(value=value, low=min(low, value), high=max(high, value), n=int(total))
 
 
@@ -79,5 +79,5 @@ def _difference(table: Array, draws: Array) -> Estimate | None:
         return None
     value = float(sums[0] / sums[1] - sums[2] / sums[3])
     kept = draws[(draws[:, 1] > 0) & (draws[:, 3] > 0)]
-    low, high = percentiles(kept[:, 0] / kept[:, 1] - kept[:, 2] / kept[:, 3])
+    low, high = percentiles(kept[:, 0] / kept[:, 1] - kept[:, 2] / kept[:, 3], table.shape[0])
     return Estimate(value=value, low=min(low, value), high=max(high, value), n=int(sums[1]))
