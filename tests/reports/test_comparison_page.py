@@ -15,9 +15,8 @@ from heed.errors import DataError
 from heed.reports.comparison_page import render_comparison, write_comparison
 from reports.comparison_document import comparison_document
 
-HOSTILE = (
-    "</title></style><script>alert('x')</script><img src=x onerror=alert(1)>\" onload='y' {{ 7 * 7 }} &amp; \x00\ud800"
-)
+HOSTILE = "</title></style><script>alert('x')</script><img src=x onerror=alert(1)>"
+HOSTILE += "\" onload='y' {{ 7 * 7 }} &amp; \x00\u202e\ud800"
 TWELVE = ("base", *(f"model-{index}" for index in range(10)), "ppo-ptx")
 
 
@@ -360,6 +359,7 @@ def test_what_strangers_wrote_is_text() -> None:
     assert {name for _, attributes in page.elements for name in attributes} <= {
         name for _, attributes in harmless.elements for name in attributes
     }
+    assert not set("\x00\u202e\ud800") & set(page.text)
     assert "<script>alert('x')</script>" in page.text and "49" not in page.text.split()
 
 

@@ -19,11 +19,12 @@ from markupsafe import Markup
 from heed.errors import DataError
 from heed.files import write_text
 from heed.reports import comparison_figures, comparison_findings, comparison_tables
-from heed.reports.words import big, duration, number, percent, span
+from heed.reports.words import big, duration, number, percent, short, span
 
 WANTED = ("models", "baseline", "tasks")
 """Without these there is nothing to draw."""
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+"""Control characters, and those that turn round the direction of whatever comes after them."""
 
 
 def write_comparison(document: Mapping[str, Any], path: Path) -> None:
@@ -81,7 +82,8 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "seed": document.get("seed"),
         "wall_seconds": document.get("wall_seconds"),
         "model": model or "",
-        "baseline": document["baseline"],
+        "about": short(model or "", 60),
+        "against": short(document["baseline"], 60),
         "names": [one["name"] for one in document["models"]],
         "models": [_model(document, one) for one in document["models"]],
         "sentence": comparison_findings.sentence(document, found, model),
@@ -147,7 +149,7 @@ def _cards(document: Mapping[str, Any], found: Any, model: str | None) -> list[d
         cards.append(
             {
                 "value": percent(preferred.preference, 1),
-                "name": f"preferred to {document['baseline']}",
+                "name": f"preferred to {short(document['baseline'], 60)}",
                 "detail": f"{span(rate, 1)} %" if span(rate, 1) else "",
                 "state": preferred.outcome if preferred.outcome in ("better", "worse") else "",
             }

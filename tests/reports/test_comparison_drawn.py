@@ -1,0 +1,74 @@
+"""What the comparison of models says of made-up marks is what its page shows."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from heed.evaluation.comparison import compare_tasks
+from heed.evaluation.tasks.items import Marked, Metric, Question, Reply, Task
+from heed.evaluation.tasks.run import TaskResult, figure
+from heed.reports.comparison_page import render_comparison
+
+
+def no_marks(questions: Sequence[Question], replies: Sequence[Reply]) -> list[Marked]:
+    raise AssertionError("marks are given")
+
+
+def result(name: str, better: str, model: str, values: Sequence[float | None]) -> TaskResult:
+    metric = Metric(name="mark", title="mean mark", better=better)  # type: ignore[arg-type]
+    questions = tuple(
+        Question(id=f"{name}-{index}", context=f"question {index} of {name}", kind="generate", references=("yes",))
+        for index in range(len(values))
+    )
+    task = Task(name=name, title=f"Task {name}", questions=questions, mark=no_marks, metrics=(metric,), group="Group")
+    marks = tuple(
+        Marked(id=question.id, cluster=question.id, metrics={}, error="the server was silent")
+        if value is None
+        else Marked(id=question.id, cluster=question.id, metrics={"mark": value}, output=f"{model} says {value}")
+        for question, value in zip(questions, values, strict=True)
+    )
+    return TaskResult(
+        task=task,
+        model=model,
+        marks=marks,
+        figures={"mark": figure(metric, marks)},
+        categories={},
+        failed=sum(one is None for one in values),
+        cut=0,
+        shots_left_out=0.0,
+        cached=0,
+        seconds=1.5,
+    )
+
+
+def test_planted_differences_are_found_named_rightly_and_nothing_else_is() -> None:
+    """Truth rises and toxicity rises, each by a half of 200 questions; the third task is the same for both."""
+    draw = random.Random(0)
+    low, high = [float(draw.random() < 0.2) for _ in range(200)], [float(draw.random() < 0.7) for _ in range(200)]
+    same = [float(draw.random() < 0.5) for _ in range(200)]
+    marks = {"truth": ("high", low, [*high[:-3], None, None, None]), "toxicity": ("low", low, high)}
+    tasks = [
+        {"old": result(name, better, "old", before), "new": result(name, better, "new", after)}
+        for name, (better, before, after) in {**marks, "same": ("high", same, same)}.items()
+    ]
+    document: dict[str, Any] = {
+        "schema": 1,
+        "baseline": "old",
+        "models": [{"name": "old"}, {"name": "new"}],
+        "preference": None,
+        **compare_tasks(tasks, ["old", "new"], "old"),
+    }
+    html = render_comparison(document)
+    (told,) = re.findall(r"<h1>(.*?)</h1>", html)
+    gain = 100 * document["tasks"][0]["differences"]["mark"][0]["value"]
+    assert gain > 35
+    assert told.startswith(f"new is better than old at Task truth (+{gain:.1f} points), and worse at Task toxicity (+")
+    assert "Task same" not in told and "1 figure is not decided" in html
+    assert "3 failed" in html
+    worse, better = html.split(">Got worse<")[1].split(">Got better<")
+    assert "toxicity-" in worse
+    assert "truth-" in better.split(">How it was measured<")[0]
+    assert "same-" not in html
