@@ -150,7 +150,7 @@ def _pandalm(path: Path, _: list[str]) -> Iterator[JudgedPair]:
         if not annotators:
             raise row.error("no annotator, expected the fields 'annotator1', 'annotator2', ...")
         models = row.text_or("cmp_key")
-        model, _, other = models.partition("_")
+        model, other = models.partition("_")[::2]
         policies = (model, other) if other and "_" not in other else ("", "")
         responses = [_response(row, f"response{side}") for side in (1, 2)]
         yield JudgedPair(

@@ -162,22 +162,24 @@ def _decide_by_chance(seed: int, matchups: Sequence[Matchup]) -> Verdicts:
 
 def _decide_by_scorer(scorer: Scorer, name: str, tolerance: float, what: str, matchups: Sequence[Matchup]) -> Verdicts:
     began = time.perf_counter()
-    places: dict[tuple[str, str], int] = {}
-    asked: list[tuple[Prompt, Completion]] = []
+    asked: dict[str, tuple[Prompt, dict[str, Completion]]] = {}
     for matchup in matchups:
+        texts = asked.setdefault(matchup.prompt.id, (matchup.prompt, {}))[1]
         for completion in (matchup.first, matchup.second):
-            key = (matchup.prompt.id, completion.text)
-            if places.setdefault(key, len(asked)) == len(asked):
-                asked.append((matchup.prompt, completion))
-    scores = _scores(scorer, asked)
+            texts.setdefault(completion.text, completion)
+    groups = [(prompt, list(texts.values())) for prompt, texts in asked.values()]
+    scores = {
+        (prompt.id, completion.text): score
+        for (prompt, completions), row in zip(groups, _scores(scorer, groups), strict=True)
+        for completion, score in zip(completions, row, strict=True)
+    }
     taken = time.perf_counter() - began
     verdicts: list[Verdict] = []
     failures: list[Undecided] = []
     for item, matchup in enumerate(matchups):
-        pair = [scores[places[matchup.prompt.id, one.text]] for one in (matchup.first, matchup.second)]
-        ours, theirs = pair
-        reason = next((one for one in pair if isinstance(one, str)), "")
+        ours, theirs = (scores[matchup.prompt.id, one.text] for one in (matchup.first, matchup.second))
         if isinstance(ours, str) or isinstance(theirs, str):
+            reason = ours if isinstance(ours, str) else str(theirs)
             failures.append(_undecided(matchup, item, "none", name, reason))
             continue
         outcome = 0.5 if abs(ours - theirs) <= tolerance else float(ours > theirs)
@@ -186,19 +188,21 @@ def _decide_by_scorer(scorer: Scorer, name: str, tolerance: float, what: str, ma
     return Verdicts(verdicts=tuple(verdicts), failures=tuple(failures), seconds=taken, what=what)
 
 
-def _scores(scorer: Scorer, asked: Sequence[tuple[Prompt, Completion]]) -> list[float | str]:
-    """A score for each answer, or why there is none."""
-    if not asked:
+def _scores(scorer: Scorer, groups: Sequence[tuple[Prompt, Sequence[Completion]]]) -> list[list[float | str]]:
+    """A score for each answer of each prompt, or why there is none."""
+    if not groups:
         return []
     try:
-        rows = scorer.score([prompt for prompt, _ in asked], [[completion] for _, completion in asked])
-        found: list[float | str] = [score if math.isfinite(score) else f"the score is {score}" for (score,) in rows]
-        return found
+        rows = scorer.score([prompt for prompt, _ in groups], [completions for _, completions in groups])
+        return [[score if math.isfinite(score) else f"the score is {score}" for score in row] for row in rows]
     except (HeedError, OSError) as error:
-        if len(asked) == 1:
-            return [str(error) or type(error).__name__]
-        half = len(asked) // 2
-        return [*_scores(scorer, asked[:half]), *_scores(scorer, asked[half:])]
+        if len(groups) > 1:
+            half = len(groups) // 2
+            return [*_scores(scorer, groups[:half]), *_scores(scorer, groups[half:])]
+        prompt, completions = groups[0]
+        if len(completions) > 1:
+            return [[one for (one,) in (_scores(scorer, [(prompt, [each])])[0] for each in completions)]]
+        return [[str(error) or type(error).__name__]]
 
 
 def _decide_by_ai(judge: AIJudge, matchups: Sequence[Matchup]) -> Verdicts:
