@@ -44,7 +44,7 @@ class TextClassifier:
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{path_or_name}: no tokenizer can be loaded from here ({error})") from error
         self.batch = batch
-        config = self.model.config
+        config: Any = self.model.config
         labels = {str(config.id2label[index]): index for index in range(config.num_labels)}
         self.label, self._index = _wanted(str(path_or_name), labels, label)
         alone = config.problem_type == "multi_label_classification" or config.num_labels == 1

@@ -195,8 +195,8 @@ class PerspectiveScorer:
     def describe(self) -> str:
         """Which service, and what to know of it."""
         return (
-            f"Perspective's attribute {self._attribute} from {self._poster.url}: the service changes over time, so that "
-            "scores of different months are not the same measurement."
+            f"Perspective's attribute {self._attribute} from {self._poster.url}: the service changes over time, so "
+            "that scores of different months are not the same measurement."
         )
 
     def score_texts(self, texts: Sequence[str]) -> list[float | Failure]:
