@@ -55,7 +55,7 @@ class Size:
     families: int = 1000
 
 
-QUICK = Size(prompts=(100,), runs=400, fits=40, families=60)
+QUICK = Size(prompts=(100,), runs=300, fits=25, families=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
