@@ -13,7 +13,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Literal, TypeAlias
 
-from heed.errors import DataError
+from heed.errors import ConfigError, DataError
 from heed.evaluation.tasks.items import Likelihood, Marked, Metric, Question, Reply, Shot, Statistic, Task, marked
 from heed.records import Json, content_id
 from heed.runtime.seeds import derive_seed
@@ -280,8 +280,11 @@ def with_drawn_shots(
     Never the question itself, nor one of its cluster or with its text; the same seed draws the same.
 
     Raises:
+        ConfigError: ``count`` is below 0.
         DataError: the pool is too small; names ``where`` it is from.
     """
+    if count < 0:
+        raise ConfigError(f"shots is {count}, expected 0 or more")
     if count == 0:
         return tuple(questions)
     return tuple(replace(one, shots=_drawn(one, pool, count, seed, where)) for one in questions)

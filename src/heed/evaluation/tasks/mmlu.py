@@ -15,11 +15,12 @@ from typing import Any
 from heed.data.lines import read_lines
 from heed.errors import DataError
 from heed.evaluation.tasks.choices import as_shot, choice_task, limited
+from heed.evaluation.tasks.choosing import check_shots
 from heed.evaluation.tasks.items import Question, Shot, Task
-from heed.evaluation.tasks.reading import field_error, find_file, read_rows, texts_of
+from heed.evaluation.tasks.reading import FieldTypes, field_error, find_file, read_rows, texts_of
 
 LETTERS = "ABCDEFGHIJ"
-_FIELDS = {"subject": str, "question": str, "choices": list, "answer": (str, int)}
+_FIELDS: FieldTypes = {"subject": str, "question": str, "choices": list, "answer": (str, int)}
 
 
 def load_mmlu(
@@ -36,8 +37,10 @@ def load_mmlu(
         split: ``"test"`` or ``"val"``.
 
     Raises:
+        ConfigError: not 0 to 5 shots.
         DataError: no such files, a row is not as published, or a subject has fewer than ``shots`` questions in ``dev``.
     """
+    check_shots(shots, 5)
     place = Path(directory)
     questions = limited(list(_questions(place, split)), limit, seed)
     examples: dict[str, list[Shot]] = {}
@@ -88,13 +91,15 @@ def _questions(directory: Path, split: str) -> Iterator[Question]:
             raise field_error(path, number, "answer", f"is {answer!r}, expected a letter of {letters}")
         subject = row["subject"].strip()
         counts[subject] = counts.get(subject, 0) + 1
+        asked, options = row["question"].strip(), [choice.strip() for choice in choices]
         yield Question(
             id=f"{subject}-{counts[subject]}",
-            context=mmlu_question(row["question"].strip(), [choice.strip() for choice in choices]),
+            context=mmlu_question(asked, options),
             kind="choice",
             choices=tuple(f" {letter}" for letter in letters),
             right=(right,),
             category=subject,
+            meta={"question": asked, "options": options},
         )
 
 

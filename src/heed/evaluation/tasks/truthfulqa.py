@@ -21,6 +21,7 @@ from heed.evaluation.tasks.choices import (
     flaw,
     limited,
 )
+from heed.evaluation.tasks.choosing import check_mode
 from heed.evaluation.tasks.items import Marked, Metric, Question, Reply, Shot, Task, marked
 from heed.evaluation.tasks.reading import check_field, field_error, find_file, form_of, read_rows
 
@@ -80,8 +81,11 @@ def load_truthfulqa(
         seed: of their choice.
 
     Raises:
+        ConfigError: an unknown mode or target.
         DataError: no such file, or a row is not as published.
     """
+    check_mode(mode, tuple(MODES))
+    check_mode(target, ("all", "mc1", "mc0"))
     rows = read_truthfulqa(directory)
     instruction, shots = prompt_modes()[mode]
     questions = [
@@ -188,7 +192,7 @@ def _question(row: Mapping[str, Any], target: Target) -> Question:
         choices=tuple(f" {answer}" for answer in answers),
         right=tuple(index for index, answer in enumerate(answers) if truth[answer]),
         category=row["category"],
-        meta=meta,
+        meta={**meta, "question": row["question"]},
     )
 
 
