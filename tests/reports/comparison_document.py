@@ -101,6 +101,12 @@ def _preference(names: tuple[str, ...]) -> dict[str, Any]:
         "needed": {name: None if name == names[0] else 137 for name in names},
         "words": {name: estimate(38.4 + 9 * index, 1.2) for index, name in enumerate(names)},
         "failures": 3,
+        "failure_reasons": [{"reason": "the reply gives no verdict", "count": 3}],
+        "unpaired": 2,
+        "head_to_head": [
+            {"a": b, "b": a, **_rate(0.5 + rates[b]["value"] - rates[a]["value"])} for a, b in combinations(names, 2)
+        ],
+        "length_controlled_linear": {name: _rate(rates[name]["value"] - 0.017) for name in names[1:]},
     }
 
 

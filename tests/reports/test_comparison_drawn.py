@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from heed.evaluation.comparison import compare_tasks
+from heed.evaluation.preference import compare_models, summarize
 from heed.evaluation.tasks.items import Marked, Metric, Question, Reply, Task
 from heed.evaluation.tasks.run import TaskResult, figure
+from heed.evaluation.verdicts import scorer_decides
+from heed.records import Completion, Prompt
 from heed.reports.comparison_page import render_comparison
 
 
@@ -72,3 +75,34 @@ def test_planted_differences_are_found_named_rightly_and_nothing_else_is() -> No
     assert "toxicity-" in worse
     assert "truth-" in better.split(">How it was measured<")[0]
     assert "same-" not in html
+
+
+class CountsMarks:
+    """Plays Scorer: the more exclamation marks, the better."""
+
+    def score(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[list[float]]:
+        return [[float(one.text.count("!")) for one in answers] for answers in completions]
+
+
+def test_a_planted_preference_is_found_and_told() -> None:
+    """``new`` shouts on 48 of 60 prompts and ``old`` on the other 12: it wins 80 % of them."""
+    prompts = [Prompt.from_text(f"Say {index}.") for index in range(60)]
+    shouts = [index % 5 > 0 for index in range(60)]
+    answers = {
+        "old": [Completion(text=f"{i}" if loud else f"{i}!", policy="old") for i, loud in enumerate(shouts)],
+        "new": [Completion(text=f"{i}!" if loud else f"{i}", policy="new") for i, loud in enumerate(shouts)],
+    }
+    verdicts = compare_models(prompts, answers, scorer_decides(CountsMarks(), "marks"), "old")
+    document: dict[str, Any] = {
+        "schema": 1,
+        "baseline": "old",
+        "models": [{"name": "old"}, {"name": "new"}],
+        "preference": {**summarize(verdicts, "old").as_json(), "temperature": 0.0, "split": "test"},
+        **compare_tasks([], ["old", "new"], "old"),
+    }
+    html = render_comparison(document)
+    assert re.findall(r"<h1>(.*?)</h1>", html) == [
+        "new is better than old at preference (80.0 % of comparisons); nothing is shown to have got worse."
+    ]
+    assert "Judged by <b>marks</b>" in html
+    assert "new over old" in html and "80.0 % / 20.0 %" in html

@@ -93,6 +93,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "tally": comparison_tables.tally_rows(document),
         "preference": document.get("preference"),
         "preference_rows": comparison_tables.preference_rows(document),
+        "meetings": comparison_tables.meeting_rows(document),
         "order_bias": _order_bias(document.get("preference")),
         "groups": comparison_tables.figure_groups(document),
         "panels": comparison_figures.difference_panels(found),

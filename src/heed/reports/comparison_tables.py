@@ -166,6 +166,7 @@ def preference_rows(document: Figures) -> list[Row]:
                 "baseline": name == document["baseline"],
                 "plain": _rate(rate),
                 "controlled": _rate(preference.get("length_controlled", {}).get(name) if rate else None),
+                "linear": _rate(preference.get("length_controlled_linear", {}).get(name) if rate else None),
                 "outcome": outcome_of(value, pair.get("p_holm"), "high", level),
                 "p_holm": p_value(pair.get("p_holm")),
                 "elo": _estimate(preference.get("elo", {}).get(name), 0, sign=True),
@@ -174,6 +175,12 @@ def preference_rows(document: Figures) -> list[Row]:
             }
         )
     return rows
+
+
+def meeting_rows(document: Figures) -> list[Row]:
+    """Every two models that met, from the first one's side."""
+    met = (document.get("preference") or {}).get("head_to_head", [])
+    return [{"a": one["a"], "b": one["b"], "rate": _rate(one)} for one in met]
 
 
 def _rate(rate: Figures | None) -> Row | None:
