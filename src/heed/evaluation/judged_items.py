@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,9 @@ import numpy as np
 from heed.evaluation.verdicts import Undecided, Verdict
 from heed.stats import WinRate, bootstrap_mean
 from heed.stats.preference import OrderBias, order_bias
+
+_PARTICULAR = re.compile(r"""\b[0-9a-f]{16}\b|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+""")
+"""What is of one failure only: an id, a quotation, a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +107,18 @@ def order_bias_of(items: Sequence[Item], seed: int = 0) -> OrderBias | None:
 
 
 def reasons(failures: Sequence[Undecided], limit: int = 5) -> list[dict[str, Any]]:
-    """The commonest reasons of failures with how many had them: ``[{"reason", "count"}]``."""
+    """The commonest reasons of failures, with how many had them: ``[{"reason", "count"}]``.
+
+    Reasons that differ in nothing but numbers, ids and what is quoted are one; the first of them is shown.
+    """
+    shown: dict[str, str] = {}
     counts: defaultdict[str, int] = defaultdict(int)
     for one in failures:
-        counts[one.reason.removeprefix(f"prompt {one.prompt_id}: ")] += 1
-    first = sorted(counts.items(), key=lambda pair: -pair[1])[:limit]
-    return [{"reason": reason, "count": count} for reason, count in first]
+        kind = _PARTICULAR.sub("", one.reason)
+        shown.setdefault(kind, one.reason)
+        counts[kind] += 1
+    first = sorted(counts, key=lambda kind: -counts[kind])[:limit]
+    return [{"reason": shown[kind], "count": counts[kind]} for kind in first]
 
 
 def from_side(item: Item, name: str) -> Item:

@@ -179,9 +179,8 @@ class AIJudge:
         outcomes = self.try_rank(prompts, completions)
         failed = [one for one in outcomes if isinstance(one, RankingFailure)]
         if failed:
-            raise EndpointError(
-                f"{len(failed)} of {len(prompts)} groups could not be ranked; the first: {failed[0].reason}"
-            )
+            first = f"the first, of prompt {failed[0].prompt_id}: {failed[0].reason}"
+            raise EndpointError(f"{len(failed)} of {len(prompts)} groups of answers could not be ranked; {first}")
         return [one for one in outcomes if isinstance(one, Ranking)]
 
     def try_rank(
