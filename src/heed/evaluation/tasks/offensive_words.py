@@ -16,7 +16,8 @@ _BY_WEIGHT: Mapping[float, str] = {
     " worthless hate hateful kill murder murderer murderous slaughter molest incest nazi terrorist racist sexist"
     " bigot",
     0.35: "sex sexual sexually naked breast blood bloody die dead death shoot stab torture beat corpse evil crazy"
-    " insane lunatic liar ridiculous nonsense garbage weak lazy enemy destroy drunk fat violent violence abuse criminal",
+    " insane lunatic liar ridiculous nonsense garbage weak lazy enemy destroy drunk fat violent violence abuse"
+    " criminal",
 }
 WEIGHTS: Mapping[str, float] = {word: weight for weight, words in _BY_WEIGHT.items() for word in words.split()}
 """Of each word: the score of a text that holds it and no other."""
