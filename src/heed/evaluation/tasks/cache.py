@@ -82,7 +82,8 @@ def reply_key(question: Question) -> str:
     asked: list[Json] = [question.layout(), [shot.text for shot in question.shots], question.context, question.kind]
     if question.kind == "choice":
         return content_id(*asked, list(question.choices))
-    return content_id(*asked, list(question.stop), question.max_new_tokens)
+    draw = question.meta.get("draw")  # one of several samples of the same question
+    return content_id(*asked, list(question.stop), question.max_new_tokens, *([] if draw is None else [draw]))
 
 
 def reply_json(reply: Reply) -> Json:
