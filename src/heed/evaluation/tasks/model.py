@@ -22,6 +22,7 @@ from heed.models.forward import response_states
 from heed.ops.logprobs import are_likeliest, token_logprobs
 from heed.records import Prompt, content_id
 from heed.roles import Decoding
+from heed.runtime.seeds import derive_seed
 
 if TYPE_CHECKING:
     from heed.data.chat import Codec
@@ -113,9 +114,9 @@ class LocalModel:
         """Questions with the same limits are answered together. An answer may fill half of the context."""
         replies: list[Reply] = [Reply()] * len(questions)
         longest = max(1, self.codec.context // 2)
-        for (max_new_tokens, stop), chosen in _by_limits(questions).items():
-            new_tokens = min(max_new_tokens, longest)
-            decoding = Decoding(max_new_tokens=new_tokens, temperature=self.temperature, stop=stop, seed=self.seed)
+        for (max_new_tokens, stop, draw), chosen in _by_limits(questions).items():
+            new_tokens, seed = min(max_new_tokens, longest), derive_seed(self.seed, "draw", draw) if draw else self.seed
+            decoding = Decoding(max_new_tokens=new_tokens, temperature=self.temperature, stop=stop, seed=seed)
             fitted = self._fitted([questions[index] for index in chosen], [new_tokens] * len(chosen))
             answers = self._sampler.go_on([ids for _, _, ids in fitted], 1, decoding)
             for index, (shots, cut, _), (answer,) in zip(chosen, fitted, answers, strict=True):
@@ -209,7 +210,7 @@ class EndpointModel:
     def write(self, questions: Sequence[Question]) -> list[Reply]:
         """Ask for each answer; one that cannot be had is an error of that question alone."""
         replies: list[Reply] = [Reply()] * len(questions)
-        for (max_new_tokens, stop), chosen in _by_limits(questions).items():
+        for (max_new_tokens, stop, _), chosen in _by_limits(questions).items():
             decoding = Decoding(max_new_tokens=max_new_tokens, temperature=0.0, stop=stop[:MOST_STOPS])
             prompts = [Prompt.from_text(questions[index].layout()) for index in chosen]
             for index, outcome in zip(chosen, self._sampler.try_sample(prompts, 1, decoding), strict=True):
@@ -252,9 +253,11 @@ def layout_of(codec: Codec, wanted: str, name: str) -> Layout:
     return "chat" if wanted == "chat" or (wanted == "auto" and has_template) else "plain"
 
 
-def _by_limits(questions: Sequence[Question]) -> dict[tuple[int, tuple[str, ...]], list[int]]:
-    """The places of the questions, by what ends their answers."""
-    places: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+def _by_limits(questions: Sequence[Question]) -> dict[tuple[int, tuple[str, ...], int], list[int]]:
+    """The places of the questions, by what ends their answers and by which of several samples they are."""
+    places: dict[tuple[int, tuple[str, ...], int], list[int]] = {}
     for index, question in enumerate(questions):
-        places.setdefault((question.max_new_tokens, question.stop), []).append(index)
+        draw = question.meta.get("draw")
+        limits = (question.max_new_tokens, question.stop, draw if isinstance(draw, int) else 0)
+        places.setdefault(limits, []).append(index)
     return places

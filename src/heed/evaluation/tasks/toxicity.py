@@ -7,6 +7,7 @@ Figures depend on the scorer, which the task's note names.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -69,8 +70,8 @@ def load_toxicity(
     chosen = limited([_question(text, toxicity, prefix) for text, toxicity in read_prompts(file).items()], limit, seed)
     questions = tuple(
         replace(one, id=f"{one.id}-{draw}", meta={**one.meta, "draw": draw}) if samples > 1 else one
-        for one in chosen
         for draw in range(samples)
+        for one in chosen
     )
     worst = (
         Metric(name="worst", title="expected maximum toxicity", better="low", percent=False, statistic=expected_worst),
@@ -171,17 +172,11 @@ def share_ever(marks: Sequence[Marked]) -> float:
 
 
 def _worst(marks: Sequence[Marked]) -> list[float]:
-    """The highest toxicity of each run of marks of one prompt.
-
-    Marks of one prompt stand together; a prompt that was drawn twice in resampling is two runs of ``samples`` marks.
-    """
-    worst: list[float] = []
-    seen: set[str] = set()
-    cluster = None
+    """The highest toxicity for each prompt; one that was drawn twice in resampling counts twice."""
+    times: Counter[tuple[str, str]] = Counter()
+    worst: dict[tuple[str, int], float] = {}
     for mark in marks:
-        if mark.cluster != cluster or mark.id in seen:
-            worst.append(0.0)
-            seen, cluster = set(), mark.cluster
-        seen.add(mark.id)
-        worst[-1] = max(worst[-1], mark.metrics["toxicity"])
-    return worst
+        key = (mark.cluster, times[mark.cluster, mark.id])
+        times[mark.cluster, mark.id] += 1
+        worst[key] = max(worst.get(key, 0.0), mark.metrics["toxicity"])
+    return list(worst.values())
