@@ -271,7 +271,8 @@ def choice_calibration(
 def softmax(logits: Ragged, temperature: float = 1.0) -> list[Array]:
     """For each question the probabilities of its options, normalised over them, at a temperature."""
     scaled = [vector(given, "logits") / temperature for given in logits]
-    return [np.exp(given - logsumexp(given)) for given in scaled]
+    powers = [np.exp(given - given.max()) for given in scaled]
+    return [power / power.sum() for power in powers]
 
 
 def fit_temperature(logits: Ragged, right: Right) -> Temperature:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -55,16 +55,29 @@ def sign_flips(
     sums = sums[moving]
     count = sums.shape[0]
     bar = np.abs(sums.sum(axis=0)) - 1e-9 * np.abs(sums).sum(axis=0)  # equal but for rounding is as far
-    if count <= EXACT:
-        patterns = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
-        return [float(share) for share in (np.abs((1.0 - 2.0 * patterns) @ sums) >= bar).mean(axis=0)]
+    every = count <= EXACT
+    beyond = np.zeros(sums.shape[1])
+    for turned in _all_patterns(count, sums.shape[1]) if every else _some_patterns(count, sums.shape[1], draws, seed):
+        beyond += (np.abs(sums.sum(axis=0) - 2.0 * (turned @ sums)) >= bar).sum(axis=0)
+    return [float(p) for p in (beyond / 2**count if every else (beyond + 1.0) / (draws + 1.0))]
+
+
+def _all_patterns(count: int, width: int) -> Iterator[Array]:
+    """Every choice of the clusters whose sign turns (1) or stays (0), in blocks (patterns, count)."""
+    rows = max(1, BLOCK // max(count, width))
+    for start in range(0, 2**count, rows):
+        numbers = np.arange(start, min(start + rows, 2**count))
+        yield ((numbers[:, None] >> np.arange(count)) & 1).astype(np.float64)
+
+
+def _some_patterns(count: int, width: int, draws: int, seed: int) -> Iterator[Array]:
+    """So many random choices, in blocks (patterns, count)."""
     rng = np.random.default_rng(seed)
-    beyond, rows = np.zeros(sums.shape[1]), max(1, BLOCK // count)
+    rows = max(1, BLOCK // max(count, width))
     for start in range(0, draws, rows):
         held = min(rows, draws - start)
-        signs = np.unpackbits(rng.integers(256, size=(held, -(-count // 8)), dtype=np.uint8), axis=1, count=count)
-        beyond += (np.abs(sums.sum(axis=0) - 2.0 * (signs.astype(np.float64) @ sums)) >= bar).sum(axis=0)
-    return [float(p) for p in (beyond + 1.0) / (draws + 1.0)]
+        words = rng.integers(2**64 - 1, size=(held, -(-count // 64)), dtype=np.uint64, endpoint=True)
+        yield np.unpackbits(words.view(np.uint8), axis=1, count=count).astype(np.float64)
 
 
 def mcnemar(first: Values, second: Values) -> float:
@@ -151,7 +164,7 @@ def compare_all(
     clusters: Clusters | None = None,
     *,
     unit_interval: bool = False,
-    draws: int = DRAWS,
+    draws: int | None = None,
     seed: int = 0,
 ) -> list[PairedDifference]:
     """Every two models compared on the same items; the family is all pairs.
@@ -160,7 +173,7 @@ def compare_all(
         values: each model's value for each item, all in the same order of items.
         clusters: one label for each item.
         unit_interval: values lie in [0, 1]; intervals are then kept within [-1, 1] and from being empty.
-        draws: sign patterns of the test.
+        draws: sign patterns of each test; by default enough for the size of the family, see ``compare_families``.
         seed: of the test and the bootstrap.
     """
     figures = {"": values}
@@ -174,7 +187,7 @@ def compare_families(
     *,
     against: str | None = None,
     unit_interval: Sequence[str] = (),
-    draws: int = DRAWS,
+    draws: int | None = None,
     seed: int = 0,
 ) -> list[PairedDifference]:
     """Models compared on many figures; the family that p-values are adjusted in is all pairs on all figures.
@@ -184,18 +197,17 @@ def compare_families(
         clusters: for each figure, one label for each of its items.
         against: only comparisons with this model, which is then ``b``. Fewer questions cost less power.
         unit_interval: the figures whose values lie in [0, 1].
-        draws: sign patterns of each test.
+        draws: sign patterns of each test. A p-value is at least 1 / (draws + 1), and Holm multiplies it by the number
+            of tests; by default there are a hundred for each test of the family, and ``DRAWS`` at least.
         seed: of tests and bootstraps.
     """
+    asked = {figure: _pairs(list(values), against) for figure, values in figures.items()}
+    draws = max(DRAWS, 100 * sum(map(len, asked.values()))) if draws is None else draws
     found: list[PairedDifference] = []
-    for figure, values in figures.items():
-        pairs = [
-            (a, b) for a, b in combinations(values, 2) if against is None or against in (a, b)
-        ]  # in the order of the mapping
-        pairs = [(b, a) if a == against else (a, b) for a, b in pairs]
+    for figure, pairs in asked.items():
         if not pairs:
             continue
-        columns = {model: vector(given, f"values of {model}") for model, given in values.items()}
+        columns = {model: vector(given, f"values of {model}") for model, given in figures[figure].items()}
         sizes = {model: column.size for model, column in columns.items()}
         if len(set(sizes.values())) > 1:
             raise ValueError(f"figure {figure!r} has {sizes} values, expected the same items for every model")
@@ -212,6 +224,13 @@ def compare_families(
         replace(one, p_holm=strict, p_bh=mild)
         for one, strict, mild in zip(found, holm(p_values), benjamini_hochberg(p_values), strict=True)
     ]
+
+
+def _pairs(models: Sequence[str], against: str | None) -> list[tuple[str, str]]:
+    """The pairs that are compared, in the order of the models; with ``against`` those with it, as the second."""
+    if against is None:
+        return list(combinations(models, 2))
+    return [(model, against) for model in models if model != against] if against in models else []
 
 
 def difference_intervals(
