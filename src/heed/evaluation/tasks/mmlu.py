@@ -18,6 +18,7 @@ from heed.evaluation.tasks.choices import as_shot, choice_task, limited
 from heed.evaluation.tasks.choosing import check_shots
 from heed.evaluation.tasks.items import Question, Shot, Task
 from heed.evaluation.tasks.reading import FieldTypes, field_error, find_file, read_rows, texts_of
+from heed.records import content_id
 
 LETTERS = "ABCDEFGHIJ"
 _FIELDS: FieldTypes = {"subject": str, "question": str, "choices": list, "answer": (str, int)}
@@ -98,9 +99,16 @@ def _questions(directory: Path, split: str) -> Iterator[Question]:
             kind="choice",
             choices=tuple(f" {letter}" for letter in letters),
             right=(right,),
+            cluster=_passage(asked),
             category=subject,
             meta={"question": asked, "options": options},
         )
+
+
+def _passage(question: str) -> str:
+    """What several questions of a subject ask about, which makes them one cluster; empty for most."""
+    text, _, asked = question.rpartition("\n")
+    return content_id(text) if asked and text.startswith("This question refers to the following information") else ""
 
 
 def _rows(directory: Path, split: str) -> Iterator[tuple[Path, int, dict[str, Any]]]:
