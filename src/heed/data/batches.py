@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from heed.data.layout import Ints, Layout
 from heed.errors import DataError
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +56,13 @@ class GroupBatch:
     """(B, T) int64."""
     position_ids: torch.Tensor
     """(B, T) int64; 0 at padding."""
-    attention_mask: torch.Tensor | None
-    """(B, 1, T, T) bool, True where row token i sees token j. None when every group has one answer: causal attention
-    is then the same."""
+    segments: torch.Tensor | None
+    """(B, T) int64: 0 for the prompt, then the number of the answer, -1 at padding. None when every group has one
+    answer: a row is then a plain causal sequence."""
+    layout: Layout
+    """The same without padding."""
+    flat_index: torch.Tensor
+    """(M,) int64: the place of each real token in the flattened (B, T)."""
     group_index: torch.Tensor
     """(N,) int64: the row of each answer."""
     response_index: torch.Tensor
@@ -72,6 +75,16 @@ class GroupBatch:
     """(N, R) bool."""
     last_index: torch.Tensor
     """(N,) int64: the column of the last token of each answer, where a reward model reads its score."""
+    predict_flat: torch.Tensor
+    """(number of response tokens,) int64: the flat token whose output predicts each, in the order of
+    ``response_mask``."""
+    last_flat: torch.Tensor
+    """(N,) int64: the flat token that is the last of each answer."""
+
+    @property
+    def attention_mask(self) -> torch.Tensor | None:
+        """(B, 1, T, T) bool, True where row token i sees token j; None where causal attention is the same."""
+        return None if self.segments is None else _block_mask(self.segments, shared_segment=0)
 
     @property
     def num_groups(self) -> int:
@@ -88,13 +101,17 @@ class GroupBatch:
         return GroupBatch(
             input_ids=self.input_ids.to(device),
             position_ids=self.position_ids.to(device),
-            attention_mask=None if self.attention_mask is None else self.attention_mask.to(device),
+            segments=None if self.segments is None else self.segments.to(device),
+            layout=self.layout,
+            flat_index=self.flat_index.to(device),
             group_index=self.group_index.to(device),
             response_index=self.response_index.to(device),
             predict_index=self.predict_index.to(device),
             response_ids=self.response_ids.to(device),
             response_mask=self.response_mask.to(device),
             last_index=self.last_index.to(device),
+            predict_flat=self.predict_flat.to(device),
+            last_flat=self.last_flat.to(device),
         )
 
 
@@ -106,17 +123,28 @@ class SequenceBatch:
     """(B, T) int64."""
     position_ids: torch.Tensor
     """(B, T) int64; they restart with each packed sequence."""
-    attention_mask: torch.Tensor | None
-    """(B, 1, T, T) bool, block-diagonal and causal; None where plain causal attention is the same."""
+    segments: torch.Tensor | None
+    """(B, T) int64: the number of the sequence, -1 at padding. None where a row is one sequence."""
+    layout: Layout
+    """The same without padding."""
+    flat_index: torch.Tensor
+    """(M,) int64: the place of each real token in the flattened (B, T)."""
     loss_mask: torch.Tensor
     """(B, T) bool: the token is a target, predicted from the token before it in the same sequence."""
+
+    @property
+    def attention_mask(self) -> torch.Tensor | None:
+        """(B, 1, T, T) bool, block-diagonal and causal; None where plain causal attention is the same."""
+        return None if self.segments is None else _block_mask(self.segments, shared_segment=None)
 
     def to(self, device: torch.device | str) -> SequenceBatch:
         """The same batch on another device."""
         return SequenceBatch(
             input_ids=self.input_ids.to(device),
             position_ids=self.position_ids.to(device),
-            attention_mask=None if self.attention_mask is None else self.attention_mask.to(device),
+            segments=None if self.segments is None else self.segments.to(device),
+            layout=self.layout,
+            flat_index=self.flat_index.to(device),
             loss_mask=self.loss_mask.to(device),
         )
 
@@ -158,11 +186,13 @@ def make_group_batch(groups: Sequence[EncodedGroup], pad_id: int) -> GroupBatch:
     offsets = np.where(is_prompt, 0, prompt_lengths[segment_rows])
     position_ids[rows, columns] = np.repeat(offsets, segment_lengths) + within
 
-    attention_mask = None
+    flat_index = rows * shape[1] + columns
+    flat_place = np.full(shape[0] * shape[1], -1, dtype=np.int64)
+    flat_place[flat_index] = np.arange(len(flat_index))
+    segments = None
     if num_answers.max() > 1:
         segments = np.full(shape, -1, dtype=np.int64)
         segments[rows, columns] = np.repeat(segment_numbers, segment_lengths)
-        attention_mask = _block_mask(torch.from_numpy(segments), shared_segment=0)
 
     answer_starts = starts[~is_prompt]
     steps = np.arange(int(lengths.max()))
@@ -173,17 +203,31 @@ def make_group_batch(groups: Sequence[EncodedGroup], pad_id: int) -> GroupBatch:
     predict_index[:, 0] = prompt_lengths[group_index] - 1
     predict_index = np.where(response_mask, predict_index, last_index[:, None])
     response_ids = np.where(response_mask, input_ids[group_index[:, None], response_index], pad_id)
+    row_starts = group_index * shape[1]
     return GroupBatch(
         input_ids=torch.from_numpy(input_ids),
         position_ids=torch.from_numpy(position_ids),
-        attention_mask=attention_mask,
+        segments=None if segments is None else torch.from_numpy(segments),
+        layout=_group_layout(num_answers, segment_lengths, is_prompt),
+        flat_index=torch.from_numpy(flat_index),
         group_index=torch.from_numpy(group_index),
         response_index=torch.from_numpy(response_index),
         predict_index=torch.from_numpy(predict_index),
         response_ids=torch.from_numpy(response_ids),
         response_mask=torch.from_numpy(response_mask),
         last_index=torch.from_numpy(last_index),
+        predict_flat=torch.from_numpy(flat_place[(row_starts[:, None] + predict_index)[response_mask]]),
+        last_flat=torch.from_numpy(flat_place[row_starts + last_index]),
     )
+
+
+def _group_layout(num_answers: Ints, lengths: Ints, is_prompt: npt.NDArray[np.bool_]) -> Layout:
+    """A prompt with one answer is one segment; with several, the prompt is one and each answer one that sees it."""
+    if num_answers.max() == 1:
+        return Layout(lengths=lengths[is_prompt] + lengths[~is_prompt], parents=np.full(len(num_answers), -1))
+    prompts = np.flatnonzero(is_prompt)
+    parents = np.where(is_prompt, -1, prompts[np.repeat(np.arange(len(prompts)), num_answers + 1)])
+    return Layout(lengths=lengths, parents=parents)
 
 
 def make_sequence_batch(examples: Sequence[Example], bins: Sequence[Sequence[int]], pad_id: int) -> SequenceBatch:
@@ -218,15 +262,16 @@ def make_sequence_batch(examples: Sequence[Example], bins: Sequence[Sequence[int
     targets = np.fromiter(chain.from_iterable(e.loss_mask for e in placed), bool, total)
     loss_mask[rows, columns] = targets & (within > 0)
 
-    attention_mask = None
+    segments = None
     if per_row.max() > 1:
         segments = np.full(shape, -1, dtype=np.int64)
         segments[rows, columns] = np.repeat(np.arange(len(placed)), lengths)
-        attention_mask = _block_mask(torch.from_numpy(segments), shared_segment=None)
     return SequenceBatch(
         input_ids=torch.from_numpy(input_ids),
         position_ids=torch.from_numpy(position_ids),
-        attention_mask=attention_mask,
+        segments=None if segments is None else torch.from_numpy(segments),
+        layout=Layout(lengths=lengths, parents=np.full(len(lengths), -1)),
+        flat_index=torch.from_numpy(rows * shape[1] + columns),
         loss_mask=torch.from_numpy(loss_mask),
     )
 
@@ -239,7 +284,9 @@ def make_row_batch(rows: npt.NDArray[np.integer]) -> SequenceBatch:
     return SequenceBatch(
         input_ids=input_ids,
         position_ids=torch.arange(input_ids.shape[1]).repeat(input_ids.shape[0], 1),
-        attention_mask=None,
+        segments=None,
+        layout=Layout(lengths=np.full(len(rows), rows.shape[1]), parents=np.full(len(rows), -1)),
+        flat_index=torch.arange(input_ids.numel()),
         loss_mask=loss_mask,
     )
 

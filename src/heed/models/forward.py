@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from heed.data.batches import GroupBatch, SequenceBatch
+from heed.models.flat import flat_states, is_known
 from heed.ops.logprobs import nll_sum, token_logprobs
 
 
@@ -53,6 +54,19 @@ def hidden_states(model: PreTrainedModel, batch: GroupBatch | SequenceBatch) -> 
     return states
 
 
+def token_states(model: PreTrainedModel, batch: GroupBatch | SequenceBatch) -> Tensor:
+    """(M, D) states of the real tokens of a batch, row after row.
+
+    Families of models that :mod:`heed.models.flat` knows are computed without padding; others by transformers.
+    """
+    if not is_known(model):
+        return hidden_states(model, batch).flatten(0, 1).index_select(0, batch.flat_index)
+    ids, positions = (
+        table.flatten().index_select(0, batch.flat_index) for table in (batch.input_ids, batch.position_ids)
+    )
+    return flat_states(model, ids, positions, batch.layout)
+
+
 def response_logprobs(
     model: PreTrainedModel, batch: GroupBatch, *, temperature: float = 1.0, with_entropy: bool = False
 ) -> ResponseLogprobs:
@@ -78,14 +92,12 @@ def response_logprobs(
 
 def response_states(model: PreTrainedModel, batch: GroupBatch) -> Tensor:
     """(M, D) states that predict the M response tokens, in the row order of ``batch.response_mask``."""
-    columns = batch.predict_index + batch.group_index[:, None] * batch.input_ids.shape[1]
-    return hidden_states(model, batch).flatten(0, 1).index_select(0, columns[batch.response_mask])
+    return token_states(model, batch).index_select(0, batch.predict_flat)
 
 
 def last_states(model: PreTrainedModel, batch: GroupBatch) -> Tensor:
     """(N, D) states of the last real token of each answer."""
-    columns = batch.last_index + batch.group_index * batch.input_ids.shape[1]
-    return hidden_states(model, batch).flatten(0, 1).index_select(0, columns)
+    return token_states(model, batch).index_select(0, batch.last_flat)
 
 
 def spread(values: Tensor, mask: Tensor) -> Tensor:
@@ -95,12 +107,9 @@ def spread(values: Tensor, mask: Tensor) -> Tensor:
 
 def lm_loss_sum(model: PreTrainedModel, batch: SequenceBatch) -> NLLSum:
     """Sum of the negative log-likelihood of all targets of the batch, and their number."""
-    states, targets = hidden_states(model, batch)[:, :-1], batch.input_ids[:, 1:]
-    is_target = batch.loss_mask[:, 1:]
-    num_tokens = int(is_target.sum())
-    if num_tokens == is_target.numel():
-        states, targets = states.flatten(0, 1), targets.flatten()
-    else:
-        states, targets = states.flatten(0, 1).index_select(0, is_target.flatten().nonzero()[:, 0]), targets[is_target]
+    ids, is_target = (table.flatten().index_select(0, batch.flat_index) for table in (batch.input_ids, batch.loss_mask))
+    places = is_target.nonzero()[:, 0]
+    states = token_states(model, batch).index_select(0, places - 1)  # a target is never the first of its sequence
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    return NLLSum(nll=nll_sum(states, head.weight, targets, bias=head.bias), num_tokens=num_tokens)
+    nll = nll_sum(states, head.weight, ids.index_select(0, places), bias=head.bias)
+    return NLLSum(nll=nll, num_tokens=len(places))

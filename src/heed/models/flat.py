@@ -1,0 +1,121 @@
+"""The trunk of a language model over real tokens only: no padding, and no mask as large as a row.
+
+The weights, the rotary embedding and the linear maps are the model's own modules, so what trains or adapts them works
+as ever; only the order of computation is ours. Linear layers see the batch's flat tokens, (M, D); attention sees
+buckets of segments of about the same length (:mod:`heed.data.layout`). For families of models that are not known here,
+:mod:`heed.models.forward` goes through transformers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+
+from heed.data.layout import Bucket, Layout
+
+FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+"""Pre-norm decoders with RMS norms, rotary positions and a gated MLP; Qwen3 also norms queries and keys."""
+
+
+def is_known(model: PreTrainedModel) -> bool:
+    """Whether :func:`flat_states` can compute this model: its family, and full attention in every layer."""
+    config = model.config
+    windows = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
+    return (
+        config.model_type in FAMILIES
+        and getattr(config, "_attn_implementation", "sdpa") == "sdpa"
+        and not windows
+        and (getattr(config, "layer_types", None) is not None or getattr(config, "sliding_window", None) is None)
+    )
+
+
+def flat_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, layout: Layout) -> Tensor:
+    """(M, D) states after the last norm.
+
+    Args:
+        model: one that :func:`is_known`.
+        ids: (M,) the flat tokens.
+        positions: (M,) the position of each in its sequence.
+        layout: how they attend to each other.
+    """
+    trunk: Any = model.base_model
+    attend = _Attention(layout, ids.device)
+    x = trunk.embed_tokens(ids)
+    cos, sin = trunk.rotary_emb(x[None], positions[None])
+    rotation = cos[0, :, None], sin[0, :, None]
+    recompute = trunk.training and trunk.gradient_checkpointing and torch.is_grad_enabled()
+    for layer in trunk.layers:
+        if recompute:
+            x = checkpoint(_layer, layer, x, rotation, attend, use_reentrant=False)
+        else:
+            x = _layer(layer, x, rotation, attend)
+    return rms_norm(trunk.norm, x)
+
+
+def rms_norm(norm: Any, x: Tensor) -> Tensor:
+    """What transformers' norm computes, in one kernel."""
+    return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+
+
+def rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Queries or keys (..., heads, size) turned by their positions; the halves of a head are its coordinates."""
+    first, second = x.chunk(2, dim=-1)
+    return x * rotation[0] + torch.cat((-second, first), dim=-1) * rotation[1]
+
+
+def projected(attention: Any, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values, each (..., heads, size), the first two rotated."""
+    shape = (*x.shape[:-1], -1, attention.head_dim)
+    query, key, value = (project(x).view(shape) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
+    if hasattr(attention, "q_norm"):
+        query, key = rms_norm(attention.q_norm, query), rms_norm(attention.k_norm, key)
+    return rotated(query, rotation), rotated(key, rotation), value
+
+
+def _layer(layer: Any, x: Tensor, rotation: tuple[Tensor, Tensor], attend: _Attention) -> Tensor:
+    query, key, value = projected(layer.self_attn, rms_norm(layer.input_layernorm, x), rotation)
+    x = x + layer.self_attn.o_proj(attend(query, key, value.to(query.dtype), layer.self_attn.scaling))
+    return x + layer.mlp(rms_norm(layer.post_attention_layernorm, x))
+
+
+class _Attention:
+    """Attention of one batch, the same for every layer."""
+
+    def __init__(self, layout: Layout, device: torch.device) -> None:
+        self.rows = len(layout.lengths) if layout.is_rectangle else 0
+        if not self.rows:
+            buckets, places = layout.plan
+            self.buckets = [_moved(bucket, device) for bucket in buckets]
+            self.places = places.to(device)
+
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """(M, heads * size) from queries, keys and values (M, heads, size)."""
+        if self.rows:
+            q, k, v = (one.unflatten(0, (self.rows, -1)).transpose(1, 2) for one in (query, key, value))
+            return _attended(q, k, v, None, scale).transpose(1, 2).flatten(0, 1).flatten(1)
+        found = []
+        for bucket in self.buckets:
+            n, q_length, k_length = bucket.shape
+            q = query.index_select(0, bucket.queries).unflatten(0, (n, q_length)).transpose(1, 2)
+            k = key.index_select(0, bucket.keys).unflatten(0, (n, k_length)).transpose(1, 2)
+            v = value.index_select(0, bucket.keys).unflatten(0, (n, k_length)).transpose(1, 2)
+            found.append(_attended(q, k, v, bucket.mask, scale).transpose(1, 2).flatten(0, 1).flatten(1))
+        return torch.cat(found).index_select(0, self.places)
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """(n, heads, q, size). Fewer heads of keys than of queries are shared among them."""
+    grouped = query.shape[1] != key.shape[1]
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=grouped
+    )
+
+
+def _moved(bucket: Bucket, device: torch.device) -> Bucket:
+    mask = None if bucket.mask is None else bucket.mask.to(device)
+    return Bucket(bucket.queries.to(device), bucket.keys.to(device), bucket.shape, mask)

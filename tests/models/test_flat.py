@@ -1,0 +1,104 @@
+"""Without padding the numbers are transformers' own, forward and backward, for every family that is known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, PreTrainedModel, Qwen2Config, Qwen3Config
+
+from fakes import ARCHITECTURES, PAD_ID, random_groups, tiny_lm
+from heed.data.batches import GroupBatch, make_group_batch
+from heed.models.flat import flat_states, is_known
+from heed.models.forward import hidden_states, token_states
+
+SIZES = {
+    "vocab_size": 300,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 96,
+}
+FAMILIES = {
+    "llama": LlamaConfig(**SIZES, attention_bias=True, mlp_bias=True),
+    "llama with stretched positions": LlamaConfig(
+        **SIZES, rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
+    ),
+    "mistral": MistralConfig(**SIZES, sliding_window=None),
+    "qwen2": Qwen2Config(**SIZES),
+    "qwen3": Qwen3Config(**SIZES, head_dim=16),
+}
+
+
+def build(name: str) -> PreTrainedModel:
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(FAMILIES[name], attn_implementation="sdpa")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.3)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def batches() -> list[GroupBatch]:
+    return [
+        make_group_batch(random_groups(), PAD_ID),
+        make_group_batch(random_groups([(5, (3,)), (9, (12,)), (2, (1,)), (30, (20,))]), PAD_ID),
+        make_group_batch(random_groups([(4, (4,)), (4, (4,))]), PAD_ID),
+    ]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_states_and_gradients_are_those_of_transformers(name: str) -> None:
+    model = build(name)
+    assert is_known(model)
+    for batch in batches():
+        gradients = []
+        for compute in (token_states, lambda m, b: hidden_states(m, b).flatten(0, 1).index_select(0, b.flat_index)):
+            model.zero_grad()
+            states = compute(model, batch)
+            weights = torch.randn(states.shape, generator=torch.Generator().manual_seed(1))
+            (states * weights).sum().backward()
+            gradients.append([states.detach(), *(p.grad for p in model.parameters() if p.grad is not None)])
+        for mine, other in zip(*gradients, strict=True):
+            torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
+
+
+def test_recomputing_in_the_backward_pass_changes_nothing() -> None:
+    model, batch = build("qwen3").train(), batches()[0]
+    plain = torch.autograd.grad(token_states(model, batch).square().sum(), list(model.base_model.parameters()))
+    model.gradient_checkpointing_enable()
+    again = torch.autograd.grad(token_states(model, batch).square().sum(), list(model.base_model.parameters()))
+    for mine, other in zip(plain, again, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
+
+
+def test_unknown_families_and_windows_go_through_transformers() -> None:
+    known = {name for name in ARCHITECTURES if is_known(tiny_lm(name))}
+    assert known == {"llama", "qwen3"}
+    torch.manual_seed(0)
+    windowed = AutoModelForCausalLM.from_config(MistralConfig(**SIZES, sliding_window=8), attn_implementation="sdpa")
+    eager = AutoModelForCausalLM.from_config(FAMILIES["llama"], attn_implementation="eager")
+    assert not is_known(windowed) and not is_known(eager)
+
+
+def test_bfloat16_is_as_near_as_transformers() -> None:
+    """Both against float32: the same order of error."""
+    model, batch = build("llama"), batches()[0]
+    with torch.no_grad():
+        exact = token_states(model, batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mine = token_states(model, batch)
+            other = hidden_states(model, batch).flatten(0, 1).index_select(0, batch.flat_index)
+    assert (mine - exact).abs().mean() <= 1.5 * (other - exact).abs().mean()
+
+
+def test_the_flat_tokens_are_all_that_is_computed() -> None:
+    model, batch = build("llama"), batches()[1]
+    ids = batch.input_ids.flatten()[batch.flat_index]
+    positions = batch.position_ids.flatten()[batch.flat_index]
+    rows: list[int] = []
+    hook = model.base_model.layers[0].mlp.register_forward_hook(lambda _, inputs, __: rows.append(inputs[0].shape[0]))
+    flat_states(model, ids, positions, batch.layout)
+    hook.remove()
+    assert rows == [batch.layout.num_tokens] and batch.layout.num_tokens < batch.input_ids.numel()
