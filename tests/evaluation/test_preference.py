@@ -145,7 +145,7 @@ def test_a_judge_of_length_is_seen_through() -> None:
     judge = AIJudge(FakeJudge(drawn_to_length), name="fake")
     found = summarize(compare_models(prompts_of(number), answers, ai_decides(judge), "old"), "old")
     new = found.standings["new"]
-    assert new.win_rate.low > 0.55
+    assert new.win_rate.low > 0.53
     assert new.length_controlled.low <= 0.5 <= new.length_controlled.high
     assert abs(new.length_controlled_linear.value - 0.5) < 0.05
     assert new.length_controlled.n == new.win_rate.n and new.length_controlled.better == new.win_rate.better
