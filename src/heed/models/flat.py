@@ -80,7 +80,8 @@ def projected(attention: Any, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tup
 def _layer(layer: Any, x: Tensor, rotation: tuple[Tensor, Tensor], attend: _Attention) -> Tensor:
     query, key, value = projected(layer.self_attn, rms_norm(layer.input_layernorm, x), rotation)
     x = x + layer.self_attn.o_proj(attend(query, key, value.to(query.dtype), layer.self_attn.scaling))
-    return x + layer.mlp(rms_norm(layer.post_attention_layernorm, x))
+    result: Tensor = x + layer.mlp(rms_norm(layer.post_attention_layernorm, x))
+    return result
 
 
 class _Attention:
@@ -96,16 +97,21 @@ class _Attention:
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """(M, heads * size) from queries, keys and values (M, heads, size)."""
         if self.rows:
-            q, k, v = (one.unflatten(0, (self.rows, -1)).transpose(1, 2) for one in (query, key, value))
+            q, k, v = (_table(one, self.rows) for one in (query, key, value))
             return _attended(q, k, v, None, scale).transpose(1, 2).flatten(0, 1).flatten(1)
         found = []
         for bucket in self.buckets:
-            n, q_length, k_length = bucket.shape
-            q = query.index_select(0, bucket.queries).unflatten(0, (n, q_length)).transpose(1, 2)
-            k = key.index_select(0, bucket.keys).unflatten(0, (n, k_length)).transpose(1, 2)
-            v = value.index_select(0, bucket.keys).unflatten(0, (n, k_length)).transpose(1, 2)
+            n = bucket.shape[0]
+            q = _table(query.index_select(0, bucket.queries), n)
+            k = _table(key.index_select(0, bucket.keys), n)
+            v = _table(value.index_select(0, bucket.keys), n)
             found.append(_attended(q, k, v, bucket.mask, scale).transpose(1, 2).flatten(0, 1).flatten(1))
         return torch.cat(found).index_select(0, self.places)
+
+
+def _table(flat: Tensor, rows: int) -> Tensor:
+    """(rows * length, heads, size) as (rows, heads, length, size)."""
+    return flat.view(rows, -1, *flat.shape[1:]).transpose(1, 2)
 
 
 def _attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
