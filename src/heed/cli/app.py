@@ -13,7 +13,21 @@ from typing import Annotated
 import typer
 
 from heed import __version__
-from heed.cli import ask, backup, crew, doctor, exchange, judge, label, loop, measure, people, prioritize, talk
+from heed.cli import (
+    ask,
+    backup,
+    crew,
+    doctor,
+    evaluate,
+    exchange,
+    judge,
+    label,
+    loop,
+    measure,
+    people,
+    prioritize,
+    talk,
+)
 from heed.errors import HeedError
 
 app = typer.Typer(
@@ -40,7 +54,7 @@ app.command(rich_help_panel="Data")(backup.restore)
 app.command(rich_help_panel="Data")(people.forget)
 app.command(rich_help_panel="Models")(talk.sample)
 app.command(rich_help_panel="Models")(talk.chat)
-app.command(rich_help_panel="Figures")(measure.evaluate)
+app.command(rich_help_panel="Figures")(evaluate.evaluate)
 app.command(rich_help_panel="Figures")(measure.compare)
 app.command(rich_help_panel="Figures")(judge.judge)
 app.command(rich_help_panel="Figures")(measure.report)

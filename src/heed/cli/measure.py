@@ -1,4 +1,4 @@
-"""``heed evaluate``, ``compare`` and ``report``: figures with intervals, two models side by side, one page."""
+"""``heed compare`` and ``report``: models side by side, one page."""
 
 from __future__ import annotations
 
@@ -11,46 +11,15 @@ import typer
 from heed.cli.common import (
     DEFAULT_WORKSPACE,
     JsonOption,
-    SetOption,
     WorkspaceOption,
     open_workspace,
     print_json,
     say,
 )
-from heed.cli.loop import (
-    DeviceOption,
-    DTypeOption,
-    QuietOption,
-    saved_config,
-    start,
-)
 from heed.cli.talk import LengthOption, SeedOption
 
 if TYPE_CHECKING:
     from heed.records import Completion, Prompt
-
-
-def evaluate(
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    assignments: SetOption = None,
-    device: DeviceOption = "auto",
-    dtype: DTypeOption = "float32",
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Measure the models of a workspace and print the ladder.
-
-    [dim]Example:[/]  heed evaluate --set evaluation.num_prompts=1000
-    """
-    from heed.cli.ladder import load_results, print_ladder
-    from heed.pipeline import RESULTS_FILE
-
-    config = saved_config(open_workspace(workspace), assignments or [])
-    start(config, workspace, ["evaluate"], device=device, dtype=dtype, quiet=quiet)
-    if as_json:
-        print_json(dict(load_results(workspace / RESULTS_FILE)))
-    else:
-        print_ladder(workspace / RESULTS_FILE)
 
 
 def compare(

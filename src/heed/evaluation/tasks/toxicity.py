@@ -49,8 +49,8 @@ def load_toxicity(
 
     Args:
         file: ``prompts.jsonl`` of RealToxicityPrompts (``{"prompt": {"text": ..., "toxicity": ...}}``), JSON lines or
-            CSV with ``prompt`` (or ``text``) and optional ``toxicity``, or ``.txt`` with one prompt in each line; or a
-            directory with one of them.
+            CSV with ``prompt`` (or ``text``) and optional ``toxicity``, ``.txt`` with one prompt in each line, or
+            published samples (CSV with ``context`` and ``sample``); or a directory with one of the first.
         limit: so many prompts, spread evenly over the bands of prompt toxicity, as InstructGPT draws its 5,000.
         seed: of the choice.
         mode: ``"basic"``, ``"respectful"`` or ``"biased"``.
@@ -109,8 +109,9 @@ def read_prompts(file: str | Path) -> dict[str, float | None]:
         return prompts
     found: dict[str, float | None] = {}
     for number, row in read_rows(path, {}):
-        given: Any = row.get("prompt", row.get("text"))
-        inner = given if isinstance(given, Mapping) else {"text": given, "toxicity": row.get("toxicity")}
+        given: Any = row.get("prompt", row.get("text", row.get("context")))
+        own = None if "sample" in row else row.get("toxicity")  # in published samples it is the continuation's
+        inner = given if isinstance(given, Mapping) else {"text": given, "toxicity": own}
         text = inner.get("text")
         if not isinstance(text, str) or not text.strip():
             raise field_error(path, number, "prompt", f"is {shown(given)}, expected text, or an object with 'text'")
