@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from heed.config import PPOConfig, RunConfig, config_hash
-from heed.errors import DataError
+from heed.errors import ConfigError, DataError
 from heed.files import atomic_write, read_json, write_json
 from heed.records import Completion, Demonstration, Json, LabelerGroup, Prompt, Ranking
 from heed.roles import Decoding, Judge, Scorer
@@ -73,8 +73,8 @@ class Judged(NamedTuple):
 class Watch(Protocol):
     """Looks at a policy in the middle of PPO, for the record only."""
 
-    def __call__(self, context: Context, policy: CausalLM, scorer: Scorer) -> Mapping[str, float]:
-        """Figures to log."""
+    def __call__(self, context: Context, made: int, policy: CausalLM, scorer: Scorer) -> Mapping[str, float]:
+        """Figures to log, after so many iterations."""
         ...
 
 
@@ -285,17 +285,39 @@ def ppo(
         settings,
         context.run,
         rows=load_rows(context, "train") if settings.ptx_coef else None,
-        evaluate=None if watch is None else lambda _, model: watch(context, model, scorer),
+        heldout=second_opinion(context, settings, reward_model),
+        evaluate=None if watch is None else lambda made, model: watch(context, made, model, scorer),
         evaluate_every=max(1, settings.iterations // 5),
     )
-    save(context, name, policy, parent="sft", metrics=result.metrics, uses=[reward_model])
+    uses = [reward_model] if settings.stop_by is None else [reward_model, settings.stop_by]
+    save(context, name, policy, parent="sft", metrics=result.metrics, uses=uses)
     return {
         "tokens": result.tokens,
+        "stopped": result.stopped,
+        "kept_iteration": result.kept,
         "ptx_coef": result.ptx_coef,
         "kl_coef": result.kl_coef,
         "diagnoses": list(result.diagnoses),
         **result.metrics,
     }
+
+
+def second_opinion(context: Context, settings: PPOConfig, reward_model: str) -> Scorer | None:
+    """The reward model that ``ppo.stop_by`` names, which says when to stop; None where it names none.
+
+    Raises:
+        ConfigError: it is the one that is climbed, or there is no such model.
+    """
+    if settings.stop_by is None:
+        return None
+    if settings.stop_by == reward_model:
+        raise ConfigError(
+            f"ppo.stop_by={reward_model} is the reward model that this run climbs, which likes whatever fools it; name "
+            "one that was trained on other comparisons"
+        )
+    if not model_dir(context, settings.stop_by).is_dir():
+        raise ConfigError(f"ppo.stop_by={settings.stop_by}: this workspace has no such reward model")
+    return load_scorer(context, settings.stop_by)[1]
 
 
 # --- what the works share

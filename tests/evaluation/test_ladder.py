@@ -184,7 +184,16 @@ def test_models_do_not_share_their_chance() -> None:
 
 def test_a_policy_in_training_is_probed() -> None:
     found = probe(Says("good good"), PROMPTS, reward=Gold(), gold=Gold(), decoding=DECODING)
-    assert found == {"reward": 2, "gold": 2, "words": 2}
+    assert found.figures() == {"reward": 2, "gold": 2, "words": 2}
+    nearer = probe(
+        Says("good good"),
+        PROMPTS,
+        reward=Gold(),
+        gold=Gold(),
+        decoding=DECODING,
+        reference=lambda prompts, answers: [-1.5 - len(one.text) for one in answers],
+    )
+    assert nearer.figures()["probe_kl"] == pytest.approx(len("good good"))  # and these have -1.5 of their own
 
 
 def test_a_stripped_answer_forgets_its_tokens() -> None:

@@ -57,9 +57,9 @@ def pretraining_loss(losses: Mapping[str, Array], baseline: str = "sft") -> dict
 
 
 def reference_logprobs(
-    model: CausalLM, codec: Codec, *, microbatch: int = 64
+    model: CausalLM, codec: Codec, *, microbatch: int = 64, temperature: float = 1.0
 ) -> Callable[[Sequence[Prompt], Sequence[Completion]], list[float]]:
-    """A function that gives the log-probability, in nats, of whole answers under ``model`` at temperature 1."""
+    """A function that gives the log-probability, in nats, of whole answers under ``model`` at a temperature."""
 
     @torch.no_grad()
     def logprobs(prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[float]:
@@ -68,7 +68,7 @@ def reference_logprobs(
         found = [0.0] * len(groups)
         for indices in microbatches(groups, microbatch):
             batch = make_group_batch([groups[index] for index in indices], codec.pad_id).to(model.device)
-            sums = response_logprobs(model, batch).logprobs.double().sum(dim=1).tolist()
+            sums = response_logprobs(model, batch, temperature=temperature).logprobs.double().sum(dim=1).tolist()
             for index, total in zip(indices, sums, strict=True):
                 found[index] = total
         return found

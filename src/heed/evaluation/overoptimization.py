@@ -6,18 +6,22 @@ score keeps rising; the true preference rises, then falls. Source: Gao, Schulman
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
 from heed.evaluation.overoptimization_fits import Climb
-from heed.records import Prompt
+from heed.records import Completion, Prompt
 from heed.roles import Decoding, Sampler, Scorer
 from heed.stats import Array, Estimate, bootstrap_mean, outcomes
+
+LogProbs: TypeAlias = Callable[[Sequence[Prompt], Sequence[Completion]], Sequence[float]]
+"""Log-probabilities, in nats, of whole answers under some model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,15 +139,58 @@ def best_of_n_win_rate(
     return bootstrap_mean(expected, clusters, unit_interval=True), float(worse.mean())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Where a policy stands, by prompt: one answer to each of P prompts."""
+
+    reward: tuple[float, ...]
+    """Scores of the reward model that is optimised."""
+    gold: tuple[float, ...]
+    """Scores of the true preference, or of a second reward model where there is none."""
+    words: tuple[int, ...]
+    kl: tuple[float, ...] = ()
+    """Log-probability of the answer under the policy less that under the starting policy, in nats: its mean is the KL.
+    Empty if that was not asked."""
+
+    def figures(self) -> dict[str, float]:
+        """The means; ``probe_kl`` is of these answers, where PPO's own ``kl`` is of those before its updates."""
+        means = {name: float(np.mean(getattr(self, name))) for name in ("reward", "gold", "words")}
+        return means | ({"probe_kl": float(np.mean(self.kl))} if self.kl else {})
+
+    def as_json(self) -> dict[str, list[float]]:
+        """What is needed to resample prompts later."""
+        return {"reward": list(self.reward), "gold": list(self.gold), "kl": list(self.kl)}
+
+
 def probe(
-    sampler: Sampler, prompts: Sequence[Prompt], *, reward: Scorer, gold: Scorer, decoding: Decoding
-) -> dict[str, float]:
-    """Where a policy stands in the middle of training: mean reward-model score, mean gold, mean words.
+    sampler: Sampler,
+    prompts: Sequence[Prompt],
+    *,
+    reward: Scorer,
+    gold: Scorer,
+    decoding: Decoding,
+    reference: LogProbs | None = None,
+) -> Probe:
+    """Where a policy stands in the middle of training.
 
     For the record only: nothing may be chosen, stopped or trained by the gold figure.
+
+    Args:
+        reference: log-probabilities of answers under the starting policy, at the temperature of ``decoding``.
     """
     drawn = sampler.sample(prompts, 1, decoding)
-    scores = [one for (one,) in reward.score(prompts, drawn)]
-    golds = [one for (one,) in gold.score(prompts, drawn)]
-    words = [len(one.text.split()) for (one,) in drawn]
-    return {"reward": float(np.mean(scores)), "gold": float(np.mean(golds)), "words": float(np.mean(words))}
+    answers = [one for (one,) in drawn]
+    before = [] if reference is None else reference(prompts, answers)
+    return Probe(
+        reward=tuple(one for (one,) in reward.score(prompts, drawn)),
+        gold=tuple(one for (one,) in gold.score(prompts, drawn)),
+        words=tuple(len(one.text.split()) for one in answers),
+        kl=tuple(sum(one.logprobs) - start for one, start in zip(answers, before, strict=False)),
+    )
+
+
+def probes_climb(probes: Sequence[Probe]) -> Climb | None:
+    """Probes of one run on the same prompts, the start first, to fit curves to; None where they have no KL."""
+    if not probes or not all(one.kl for one in probes):
+        return None
+    return Climb(np.array([one.kl for one in probes]).T, np.array([one.gold for one in probes]).T)

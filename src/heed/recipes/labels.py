@@ -88,6 +88,13 @@ def stages(config: RunConfig) -> list[Stage]:
                 alone=True,
             )
         )
+    second = config.ppo.stop_by
+    others = [f"reward-{number}" for number in range(2, config.labels.reward_models + 1)]
+    if second is not None and second not in others:
+        raise ConfigError(
+            f"ppo.stop_by is {second!r}, expected {' or '.join(others) or 'none'}: heed run labels trains such models "
+            "from other seeds where labels.reward_models is two or more"
+        )
     listed.append(
         Stage(
             name="ppo-ptx",
@@ -96,7 +103,7 @@ def stages(config: RunConfig) -> list[Stage]:
                 ppo, name="ppo-ptx", reward_model="reward", adapt=partial(_adapt, data=config.data), source=source
             ),
             settings=("seed", "ppo"),
-            after=("text", "sft", "reward"),
+            after=("text", "sft", "reward", *(() if second is None else (second,))),
             alone=True,
         )
     )

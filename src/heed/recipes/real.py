@@ -39,7 +39,8 @@ from heed.evaluation.baselines import fit_bag_of_words, fit_length_scorer
 from heed.evaluation.reward_accuracy import compare_scorers, evaluate_reward_model
 from heed.files import write_json
 from heed.pipeline import Stage
-from heed.recipes.measure import measure_run
+from heed.recipes.measure import measure_run, watch_policy
+from heed.recipes.second import SECOND, check_name, checked, half_of
 from heed.records import Demonstration, Json, Labeler, LabelerGroup, Prompt, Ranking
 from heed.runtime.seeds import numpy_generator
 from heed.stages import (
@@ -51,13 +52,14 @@ from heed.stages import (
     open_store,
     ppo,
     pretrain,
+    prompts_of,
     reward,
     sft,
     text,
 )
 
 if TYPE_CHECKING:
-    from heed.models.types import Tokenizer
+    from heed.models.types import CausalLM, Tokenizer
     from heed.pipeline import Context
     from heed.roles import Judge, Scorer
     from heed.store import Store
@@ -77,6 +79,8 @@ COMPARISONS = (
 )
 MORE_PROMPTS = (("open-assistant", "oasst-ranked-trees/prompts.jsonl"),)
 """Prompts without answers; they go to the final evaluation."""
+NUM_WATCHED = 100
+"""Prompts, none of them of the final evaluation, that are answered in the middle of PPO for its record."""
 PROMPT_SHARES = {"train": 0.8, "final": 0.2}
 COMPARISON_SHARES = {"half-a": 0.425, "half-b": 0.425, "validation": 0.15}
 WORLD = ("seed", "model", "pretrain.tokens", "base", "data")
@@ -106,7 +110,9 @@ def stages(config: RunConfig) -> list[Stage]:
     """The loop, and the second reward model that judges it."""
     if config.data is None:
         raise ConfigError("heed run real reads a directory of data sets; name it with --set data=DIR")
+    check_name(config)
     source = RealData()
+    shared = config.ppo.stop_by is not None
     return [
         Stage(name="text", title="Text and tokenizer", work=partial(text, source=source), settings=WORLD, alone=True),
         Stage(
@@ -127,10 +133,17 @@ def stages(config: RunConfig) -> list[Stage]:
             after=("base", "text", "collect"),
             alone=True,
         ),
-        _reward("reward", "half-a", "Reward model, first half of the comparisons"),
+        _reward("reward", "half-a", "Reward model, first half of the comparisons", 0 if shared else None),
+        *([_reward(SECOND, "half-a", "Reward model that checks the first", 1)] if shared else []),
         _reward("reward-judge", "half-b", "Reward model that judges, second half"),
-        _ppo(source, "ppo-ptx", "PPO-ptx", _with_ptx),
-        _ppo(source, "ppo", "PPO without the pretraining mix", _without_ptx),
+        _ppo(source, "ppo-ptx", "PPO-ptx", partial(checked, adapt=_with_ptx, second=SECOND), shared),
+        _ppo(
+            source,
+            "ppo",
+            "PPO without the pretraining mix",
+            partial(checked, adapt=_without_ptx, second=SECOND),
+            shared,
+        ),
         Stage(
             name="evaluate",
             title="Evaluation",
@@ -142,23 +155,24 @@ def stages(config: RunConfig) -> list[Stage]:
     ]
 
 
-def _reward(name: str, half: str, title: str) -> Stage:
+def _reward(name: str, half: str, title: str, part: int | None = None) -> Stage:
+    """``part`` is which half of that half, where a second reward model has to learn from the other."""
     return Stage(
         name=name,
         title=title,
-        work=partial(reward, name=name, judged=partial(judged, half=half)),
-        settings=("seed", "reward"),
+        work=partial(reward, name=name, judged=partial(judged, half=half, part=part)),
+        settings=("seed", "reward", *(() if part is None else ("ppo.stop_by",))),
         after=("sft", "collect"),
     )
 
 
-def _ppo(source: RealData, name: str, title: str, adapt: Callable[[PPOConfig], PPOConfig]) -> Stage:
+def _ppo(source: RealData, name: str, title: str, adapt: Callable[[PPOConfig], PPOConfig], shared: bool) -> Stage:
     return Stage(
         name=name,
         title=title,
-        work=partial(ppo, name=name, reward_model="reward", adapt=adapt, source=source),
+        work=partial(ppo, name=name, reward_model="reward", adapt=adapt, source=source, watch=watch),
         settings=("seed", "ppo"),
-        after=("collect", "text", "sft", "reward"),
+        after=("collect", "text", "sft", "reward", "reward-judge", *((SECOND,) if shared else ())),
     )
 
 
@@ -170,12 +184,12 @@ def _without_ptx(settings: PPOConfig) -> PPOConfig:
     return settings.model_copy(update={"ptx_coef": 0.0})
 
 
-def judged(context: Context, half: str) -> Judged:
-    """Half of the comparisons, and those kept aside."""
+def judged(context: Context, half: str, part: int | None = None) -> Judged:
+    """Half of the comparisons, or half of that half, and those kept aside."""
     with open_store(context) as store:
         campaign = campaign_of(context, "collect")
         return Judged(
-            training=store.rankings(campaign=campaign, split=half),
+            training=half_of(store.rankings(campaign=campaign, split=half), part),
             validation=store.rankings(campaign=campaign, split="validation"),
         )
 
@@ -223,9 +237,10 @@ class RealData:
         kept = [*(one.prompt for one in demonstrations if one.prompt.split == "final"), *more]
         prompts = {
             "policy": sieve.answerable([one.prompt for one in taught if one.prompt.source == "self-instruct"]),
-            "final": sieve.answerable(kept)[: config.evaluation.num_prompts],
+            "final": (answerable := sieve.answerable(kept))[: config.evaluation.num_prompts],
+            "watched": answerable[config.evaluation.num_prompts :][:NUM_WATCHED],
         }
-        store.add_prompts(prompts["final"])
+        store.add_prompts([*prompts["final"], *prompts["watched"]])
         write_json(context.run.dir / "hygiene.json", sieve.report)
         return prompts
 
@@ -235,8 +250,6 @@ class RealData:
 
     def policy_prompts(self, context: Context) -> list[Prompt]:
         """Instructions of Self-Instruct that were not kept for the evaluation."""
-        from heed.stages import prompts_of
-
         return prompts_of(context, "policy")
 
     def judges(self, config: RunConfig, group: LabelerGroup) -> Sequence[Judge]:
@@ -293,6 +306,15 @@ def _directory(config: RunConfig) -> Path:
 
 
 # --- measuring
+
+
+def watch(context: Context, made: int, policy: CausalLM, scorer: Scorer) -> Mapping[str, float]:
+    """Where a policy in training stands, as the second reward model judges it. For the record: nothing is chosen by
+    it. Empty where there are no prompts left over for it."""
+    prompts = prompts_of(context, "watched")
+    return (
+        watch_policy(context, made, policy, scorer, prompts, load_scorer(context, "reward-judge")[1]) if prompts else {}
+    )
 
 
 def evaluate(context: Context) -> Mapping[str, Json]:

@@ -12,10 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from heed.config import PPOConfig, RewardConfig, RunConfig
-from heed.evaluation.overoptimization import probe
 from heed.evaluation.reward_accuracy import evaluate_reward_model
 from heed.pipeline import Stage
-from heed.recipes.measure import measure_run
+from heed.recipes.measure import measure_run, watch_policy
+from heed.recipes.second import SECOND, check_name, checked, half_of, unchecked
 from heed.records import Completion, Demonstration, Json, Labeler, LabelerGroup, Prompt
 from heed.roles import Decoding
 from heed.runtime.seeds import derive_seed
@@ -36,7 +36,6 @@ from heed.stages import (
     Judged,
     campaign_of,
     collect,
-    decoding_of,
     load_codec,
     load_scorer,
     open_store,
@@ -106,8 +105,9 @@ def stages(config: RunConfig) -> list[Stage]:
         ),
         _ranking(source, "validation", "sft", "Ranking answers to validate with", ("training", "heldout")),
     ]
+    check_name(config)
     for number in range(1, config.rounds + 1):
-        listed += _round(source, number)
+        listed += _round(source, number, config)
     listed += _controls(source, config)
     listed.append(
         Stage(
@@ -122,33 +122,51 @@ def stages(config: RunConfig) -> list[Stage]:
     return listed
 
 
-def _round(source: Sandbox, number: int) -> list[Stage]:
-    """Fresh comparisons from the newest policy, a reward model from all so far, and PPO from the SFT model again."""
+def _round(source: Sandbox, number: int, config: RunConfig) -> list[Stage]:
+    """Fresh comparisons from the newest policy, a reward model from all so far, and PPO from the SFT model again.
+
+    With ``ppo.stop_by`` the comparisons are shared between the reward model and the one that checks it.
+    """
     policy = "sft" if number == 1 else named("ppo-ptx", number - 1)
     ranked = tuple(f"rank-round-{earlier}" for earlier in range(1, number + 1))
-    scorer = named("reward", number)
-    return [
+    scorer, second = named("reward", number), named(SECOND, number)
+    listed = [
         _ranking(source, f"round-{number}", policy, f"Ranking answers, round {number}"),
-        _reward(scorer, ranked, f"Reward model, round {number}"),
-        _ppo(source, named("ppo-ptx", number), scorer, with_ptx, f"PPO-ptx, round {number}", watched=True),
+        _reward(scorer, ranked, f"Reward model, round {number}", config, half=0),
     ]
+    if config.ppo.stop_by is not None:
+        listed.append(_reward(second, ranked, f"Reward model that checks the first, round {number}", config, half=1))
+    adapt = partial(checked, adapt=with_ptx, second=second)
+    listed.append(
+        _ppo(source, named("ppo-ptx", number), scorer, adapt, f"PPO-ptx, round {number}", config, watched=True)
+    )
+    return listed
 
 
 def _controls(source: Sandbox, config: RunConfig) -> list[Stage]:
     ranked = tuple(f"rank-round-{number}" for number in range(1, config.rounds + 1))
-    scorer = named("reward", config.rounds)
+    scorer, second = named("reward", config.rounds), named(SECOND, config.rounds)
+    plain = partial(checked, adapt=without_ptx, second=second)
     listed = [
-        _ppo(source, "ppo", scorer, without_ptx, "PPO without the pretraining mix", watched=True),
-        _ppo(source, "ppo-kl-free", scorer, without_kl, "Control: PPO without KL penalty", watched=True),
-        _reward("reward-blind", ranked, "Control: blind reward model", blind=True),
-        _ppo(source, "ppo-blind", "reward-blind", with_ptx, "Control: PPO-ptx on the blind reward model", blind=True),
+        _ppo(source, "ppo", scorer, plain, "PPO without the pretraining mix", config, watched=True),
+        _ppo(source, "ppo-kl-free", scorer, without_kl, "Control: PPO without KL penalty", config, watched=True),
+        _reward("reward-blind", ranked, "Control: blind reward model", config, half=0, blind=True),
+        _ppo(
+            source,
+            "ppo-blind",
+            "reward-blind",
+            unchecked,
+            "Control: PPO-ptx on the blind reward model",
+            config,
+            blind=True,
+        ),
     ]
     if config.rounds > 1:  # as many comparisons in all, none of them fresh
         rest = _ranking(source, "static", "sft", "Control: ranking as many answers of the SFT model")
         listed += [
             rest,
-            _reward("reward-static", ("rank-round-1", rest.name), "Control: reward model of a single round"),
-            _ppo(source, "ppo-ptx-static", "reward-static", with_ptx, "Control: PPO-ptx of a single round"),
+            _reward("reward-static", ("rank-round-1", rest.name), "Control: reward model of a single round", config, 0),
+            _ppo(source, "ppo-ptx-static", "reward-static", unchecked, "Control: PPO-ptx of a single round", config),
         ]
     return listed
 
@@ -165,12 +183,15 @@ def _ranking(
     )
 
 
-def _reward(name: str, ranked: Sequence[str], title: str, blind: bool = False) -> Stage:
+def _reward(name: str, ranked: Sequence[str], title: str, config: RunConfig, half: int, blind: bool = False) -> Stage:
+    """``half`` matters only where the comparisons are shared."""
+    shared = config.ppo.stop_by is not None
+    chosen = partial(judged, ranked=ranked, half=half if shared else None)
     return Stage(
         name=name,
         title=title,
-        work=partial(reward, name=name, judged=partial(judged, ranked=ranked), blind=blind),
-        settings=("seed", "reward"),
+        work=partial(reward, name=name, judged=chosen, blind=blind),
+        settings=("seed", "reward", *(("ppo.stop_by",) if shared else ())),
         after=("sft", VALIDATION, *ranked),
     )
 
@@ -181,9 +202,11 @@ def _ppo(
     scorer: str,
     adapt: Callable[[PPOConfig], PPOConfig],
     title: str,
+    config: RunConfig,
     blind: bool = False,
     watched: bool = False,
 ) -> Stage:
+    second = adapt(config.ppo).stop_by
     return Stage(
         name=name,
         title=title,
@@ -197,16 +220,16 @@ def _ppo(
             blind=blind,
         ),
         settings=("seed", "ppo"),
-        after=("collect", "text", "sft", scorer),
+        after=("collect", "text", "sft", scorer, *(() if second is None else (second,))),
     )
 
 
-def judged(context: Context, ranked: Sequence[str]) -> Judged:
-    """What the training labelers said in these rank stages."""
+def judged(context: Context, ranked: Sequence[str], half: int | None = None) -> Judged:
+    """What the training labelers said in these rank stages, or on half of their prompts."""
     with open_store(context) as store:
         training = [one for stage in ranked for one in store.rankings(campaign=campaign_of(context, stage))]
         validation = store.rankings(campaign=campaign_of(context, VALIDATION), labeler_group="training")
-    return Judged(training=training, validation=validation)
+    return Judged(training=half_of(training, half), validation=validation)
 
 
 def named(name: str, number: int) -> str:
@@ -214,7 +237,7 @@ def named(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
 
 
-# --- the four ways PPO is run
+# --- the ways PPO is run
 
 
 def with_ptx(settings: PPOConfig) -> PPOConfig:
@@ -230,6 +253,7 @@ def without_ptx(settings: PPOConfig) -> PPOConfig:
 def without_kl(settings: PPOConfig) -> PPOConfig:
     """With nothing that holds the policy back: what over-optimisation looks like."""
     update = {"ptx_coef": 0.0, "kl_coef": 0.0, "kl_target": None, "learning_rate": 2.5 * settings.learning_rate}
+    update |= {"max_kl": None, "stop_by": None}
     return settings.model_copy(update=update | {"iterations": min(settings.iterations, 100)})
 
 
@@ -317,17 +341,10 @@ def copying(context: Context, model: CausalLM) -> float:
     return copied(probes, [one.text for (one,) in answers])
 
 
-def watch(context: Context, policy: CausalLM, scorer: Scorer) -> Mapping[str, float]:
+def watch(context: Context, made: int, policy: CausalLM, scorer: Scorer) -> Mapping[str, float]:
     """Reward and gold of a policy in training, on test prompts. For the record: nothing is chosen by it."""
-    from heed.generation.sampler import LocalSampler
-
-    return probe(
-        LocalSampler(policy, load_codec(context), "policy"),
-        prompts_of(context, "test")[-NUM_WATCHED:],
-        reward=scorer,
-        gold=GoldScorer(World(context.config.seed)),
-        decoding=decoding_of(context.config, seed=0),
-    )
+    prompts = prompts_of(context, "test")[-NUM_WATCHED:]
+    return watch_policy(context, made, policy, scorer, prompts, GoldScorer(World(context.config.seed)))
 
 
 def evaluate(context: Context, rounds: int) -> Mapping[str, Json]:
