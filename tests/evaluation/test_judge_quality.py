@@ -173,10 +173,11 @@ def test_scorers_at_every_level_of_noise() -> None:
 def test_length_and_chance_on_the_published_pairs(
     public_data: Callable[[str], Path], format: str, name: str, accuracy: float, longer_preferred: float
 ) -> None:
-    pairs = read_judged(format, public_data(name)).pairs
+    pairs = read_judged(format, public_data(name)).sample(2000).pairs
+    tolerance = 0.001 if len(pairs) < 2000 else 0.02  # figures are of all pairs
     length = judge_quality(scorer_decides(LengthScorer(1.0), "length"), pairs)
-    assert length.accuracy.value == pytest.approx(accuracy, abs=0.001) and length.prefers_longer.value == 1.0
-    assert length.people_prefer_longer.value == pytest.approx(longer_preferred, abs=0.001)
+    assert length.accuracy.value == pytest.approx(accuracy, abs=tolerance) and length.prefers_longer.value == 1.0
+    assert length.people_prefer_longer.value == pytest.approx(longer_preferred, abs=tolerance)
     chance = judge_quality(chance_decides(), pairs[:700])
-    assert chance.accuracy.low < 0.5 < chance.accuracy.high
-    assert chance.order_bias is not None and not chance.order_bias.biased
+    assert chance.accuracy.value == pytest.approx(0.5, abs=0.04) and chance.order_bias is not None
+    assert chance.order_bias.first.value == pytest.approx(0.5, abs=0.04)  # three standard errors of 700 pairs
