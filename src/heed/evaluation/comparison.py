@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from heed.evaluation.calibration import reliability_rows
 from heed.evaluation.tasks.items import Marked, Metric, Question
 from heed.evaluation.tasks.run import TaskResult, figure
 from heed.stats.tests import difference_intervals, holm, sign_flip
@@ -76,7 +77,11 @@ def _section(results: Results, models: Sequence[str]) -> dict[str, Any]:
         "shots_left_out": {name: results[name].shots_left_out for name in present},
         "seconds": {name: results[name].seconds for name in present},
         "cached": {name: results[name].cached for name in present},
-        "reliability": {},
+        "reliability": {
+            name: reliability_rows(results[name].marks, top=True)
+            for name in present
+            if any(metric.name == "ece" for metric in task.metrics)
+        },
     }
 
 

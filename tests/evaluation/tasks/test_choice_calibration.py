@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from heed.evaluation.calibration import (
     proposed_answers,
     reliability_rows,
 )
+from heed.evaluation.comparison import compare_tasks
 from heed.evaluation.tasks.cache import Cache
 from heed.evaluation.tasks.choices import choice_task
 from heed.evaluation.tasks.items import Marked, Question, Reply, Task
@@ -187,6 +189,16 @@ def test_a_whole_run(tmp_path: Path) -> None:
     assert result.figures["leaked"].value == pytest.approx(0.1)
     assert math.isfinite(result.figures["temperature"].value)
     assert all(math.isfinite(one.value) for name, one in result.figures.items())
+
+
+def test_a_comparison_draws_what_the_error_is_about(tmp_path: Path) -> None:
+    task = lettered(_task(40, options=2), shots=0)
+    model = Weigher(lambda question, choice: math.log(0.7 if question.choices.index(choice) == 0 else 0.2))
+    result = run_task(task, model, Cache(tmp_path / "cache.jsonl"))
+    section, plain = compare_tasks([{"a": result}, {"a": replace(result, task=_task(40))}], ["a"], "a")["tasks"]
+    accuracy = result.figures["accuracy"].value
+    assert section["reliability"] == {"a": [pytest.approx({"confidence": 7 / 9, "accuracy": accuracy, "n": 40})]}
+    assert plain["reliability"] == {}
 
 
 def test_marks_without_right_options_have_no_reliability() -> None:
