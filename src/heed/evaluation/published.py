@@ -62,9 +62,11 @@ class Agreement:
     undecided: int
 
     @property
-    def explained(self) -> bool:
-        """Whether the number of prompts alone accounts for tau."""
-        return self.tau >= self.expected[0]
+    def verdict(self) -> str:
+        """``agrees`` as well as so few prompts allow; ``differs``; ``undecided`` where they allow any order."""
+        if self.expected[0] <= 0:
+            return "undecided"
+        return "agrees" if self.tau >= self.expected[0] else "differs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

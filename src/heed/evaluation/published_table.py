@@ -43,8 +43,8 @@ TABLE_14: Mapping[str, tuple[float, ...]] = {
     ),
     "tldr": (0.182, 0.197, 0.196, 0.198, 0.235, 0.225, 0.218, 0.231, 0.227, 0.214, 0.231, 0.220),
 }
-"""Zero-shot values in the order of :data:`MODELS`. The paper prints the same ROUGE-L for TL;DR and CNN/DailyMail: one of
-the two rows is a copy of the other."""
+"""Zero-shot values in the order of :data:`MODELS`. The paper prints one and the same ROUGE-L for TL;DR and for
+CNN/DailyMail, so that one of the two is a copy of the other."""
 TITLES: Mapping[str, str] = {
     "truthfulqa-qa-true": "TruthfulQA true, QA",
     "truthfulqa-instruction-true": "TruthfulQA true, instruction",
