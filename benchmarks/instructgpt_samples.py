@@ -46,8 +46,8 @@ def order_table(figures: Sequence[PublishedFigure]) -> str:
         n = next(iter(figure.models.values())).n
         lines.append(
             f"| {TITLES[figure.key]} | {figure.judge} | {n} | {one.tau:.2f} "
-            f"| {one.expected[0]:.2f}–{one.expected[1]:.2f} | {one.spearman:.2f} | {' / '.join(size)} | {one.confirmed}, {one.contradicted}, {one.undecided} "
-            f"| {distance(figure):.3f} | {one.verdict} |"
+            f"| {one.expected[0]:.2f}–{one.expected[1]:.2f} | {one.spearman:.2f} | {' / '.join(size)} "
+            f"| {one.confirmed}, {one.contradicted}, {one.undecided} | {distance(figure):.3f} | {one.verdict} |"
         )
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ from heed.evaluation.tasks.items import Failure, TextScorer
 from heed.evaluation.tasks.text_metrics import drop_scores, final_number
 
 DROP_NUMBERS = 0.61
-"""Share of questions whose answer is a number in DROP's development set, which Table 14 is about (about, as reported)."""
+"""Share of questions whose answer is a number in DROP's development set, which Table 14 is about; as often reported."""
 
 
 def distance(figure: PublishedFigure) -> float:

@@ -20,7 +20,8 @@ from heed.records import content_id
 MODES = ("direct", "chain")
 """The answer alone, or a chain of thought that ends "So the answer is ANSWER."."""
 _STEPS = "Let's think step by step."
-_ANSWER = re.compile(r"answer is\b:?\s*(.+?)\s*(?:\.\s*$|\.\s*\n|\n|$)", re.IGNORECASE)
+_ANSWER = re.compile(r"answer is\b:?", re.IGNORECASE)
+_END = re.compile(r"\.(?=\s|$)|\n")
 
 
 def load_bbh(
@@ -100,9 +101,9 @@ def read_prompt(path: Path) -> tuple[str, list[tuple[str, str]]]:
 
 
 def answer_in(solution: str) -> str | None:
-    """What stands behind the last "answer is" of a chain of thought, without the full stop."""
-    found: list[str] = _ANSWER.findall(solution)
-    return found[-1].strip() if found else None
+    """What stands behind the last "answer is" of a chain of thought, up to the full stop or the end of the line."""
+    *_, last = [None, *_ANSWER.finditer(solution)]
+    return None if last is None else _END.split(solution[last.end() :].strip())[0].strip() or None
 
 
 def _files(directory: Path, tasks: Sequence[str]) -> dict[str, Path]:
