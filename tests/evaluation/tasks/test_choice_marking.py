@@ -36,7 +36,7 @@ def _question(id: str = "q", right: tuple[int, ...] = (0,), **fields: object) ->
     [
         ("sum", 0.0),  # -4 < -3
         ("token", 1.0),  # -4/2 > -3/1
-        ("character", 1.0),  # -4/11 > -3/3
+        ("character", 1.0),  # -4/10 > -3/2, without the blank
         ("unconditional", 0.0),  # -4 - -2 < -3 - -6
     ],
 )

@@ -218,8 +218,11 @@ def _hellaswag(path: Path) -> list[Question]:
         label = str(row["label"])
         if not label.isdecimal() or int(label) >= len(endings):
             raise field_error(path, number, "label", f"is {label!r}, expected 0 to {len(endings) - 1}")
-        activity = row.get("activity_label")
-        context = hellaswag_text(row["ctx"])
+        activity, parts = row.get("activity_label"), (row.get("ctx_a"), row.get("ctx_b"))
+        text = row["ctx"]
+        if all(isinstance(part, str) for part in parts):  # the second part begins a sentence, in small letters
+            text = f"{parts[0]} {str(parts[1]).capitalize()}"
+        context = hellaswag_text(text)
         questions.append(
             Question(
                 id=numbered({"id": row.get("ind")}, number),

@@ -121,8 +121,12 @@ def _marked_choice(question: Question, reply: Reply, rule: Rule, alone: tuple[Qu
     if error:
         return marked(question, replace(reply, error=error), {})
     bare = alone[1].likelihoods if alone else ()
+    likelihoods = [
+        replace(one, characters=len(choice.lstrip()))  # the blank in front is no part of the answer's length
+        for one, choice in zip(reply.likelihoods, question.choices, strict=True)
+    ]
     scores: dict[str, list[float]] = {
-        name: choice_scores(reply.likelihoods, name, bare) for name in RULES if name != "unconditional" or bare
+        name: choice_scores(likelihoods, name, bare) for name in RULES if name != "unconditional" or bare
     }
     detail = choice_detail([one.logprob for one in reply.likelihoods], question.right)
     probabilities = choice_probabilities([one.logprob for one in reply.likelihoods])
