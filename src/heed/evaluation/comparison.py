@@ -15,7 +15,8 @@ import numpy as np
 
 from heed.evaluation.calibration import reliability_rows
 from heed.evaluation.tasks.items import Marked, Metric, Question
-from heed.evaluation.tasks.run import TaskResult, figure
+from heed.evaluation.tasks.run import TaskResult
+from heed.stats import Estimate
 from heed.stats.tests import difference_intervals, holm, sign_flip
 
 LEVEL = 0.05
@@ -89,18 +90,18 @@ def _differences(metric: Metric, results: Results, models: Sequence[str]) -> lis
     """Every pair of models, the later less the earlier, with interval and p."""
     rows = []
     for first, second in combinations(models, 2):
-        found = _difference(metric, results[second].marks, results[first].marks)
+        found = _difference(metric, results[second], results[first])
         if found is not None:
             rows.append({"a": second, "b": first, **found, "p_holm": None})
     return rows
 
 
-def _difference(metric: Metric, ours: Sequence[Marked], theirs: Sequence[Marked]) -> dict[str, Any] | None:
+def _difference(metric: Metric, ours: TaskResult, theirs: TaskResult) -> dict[str, Any] | None:
     """None where no question has marks from both."""
     if metric.statistic is not None:
-        return _of_statistic(metric, ours, theirs)
-    other = {one.id: one for one in theirs if metric.name in one.metrics}
-    both = [(one, other[one.id]) for one in ours if metric.name in one.metrics and one.id in other]
+        return _of_statistic(ours.figures[metric.name], theirs.figures[metric.name])
+    other = {one.id: one for one in theirs.marks if metric.name in one.metrics}
+    both = [(one, other[one.id]) for one in ours.marks if metric.name in one.metrics and one.id in other]
     if not both:
         return None
     values = np.array([[a.metrics[metric.name], b.metrics[metric.name]] for a, b in both], dtype=np.float64)
@@ -110,12 +111,11 @@ def _difference(metric: Metric, ours: Sequence[Marked], theirs: Sequence[Marked]
     return {**estimate.as_json(), "p": sign_flip(gaps, clusters)}
 
 
-def _of_statistic(metric: Metric, ours: Sequence[Marked], theirs: Sequence[Marked]) -> dict[str, Any] | None:
+def _of_statistic(a: Estimate, b: Estimate) -> dict[str, Any] | None:
     """A figure of many questions together: the difference of the two, with the interval of independent halves.
 
     The questions are the same, so the interval is wider than it has to be; there is no test.
     """
-    a, b = figure(metric, ours), figure(metric, theirs)
     if not (a.n and b.n):
         return None
     half = float(np.hypot(a.high - a.low, b.high - b.low)) / 2
