@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="file of figures to write (JSON)")
     parser.add_argument("--labels", type=int, default=500, help="rankings of four answers that the proxy learns from")
     parser.add_argument("--iterations", type=int, default=120)
+    parser.add_argument("--learning-rate", type=float, default=PPOConfig().learning_rate, help="of the policy")
     parser.add_argument("--every", type=int, default=5, help="iterations between two measurements")
     parser.add_argument("--test", type=int, default=200, help="prompts on which gold is measured")
     parser.add_argument("--pool", type=int, default=256, help="answers to each for best-of-n")
@@ -82,7 +83,8 @@ def measure(sandbox: TrainedSandbox, given: argparse.Namespace) -> dict[str, Any
     best = best_of_n_figures(*tables)
     best["proxy_accuracy"] = accuracy(score_pairs(proxy, rank_by(gold, test, [one[:8] for one in pool]))).as_json()
     path, rounds = climb(sandbox, model, proxy, second, gold, prompts[2 * given.labels :], test, given)
-    found = {"labels": given.labels, "seed": seed, "best_of_n": best, "ppo": ppo_figures(path, rounds, given)}
+    settings = {name: value for name, value in vars(given).items() if name not in ("workspace", "out")}
+    found = {**settings, "best_of_n": best, "ppo": ppo_figures(path, rounds, given)}
     return found | {"cpu_seconds": time.process_time() - began}
 
 
@@ -132,7 +134,7 @@ def climb(
         iterations=given.iterations,
         kl_coef=0.0,
         ptx_coef=0.0,
-        learning_rate=1e-3,
+        learning_rate=given.learning_rate,
         stop_by="second",
         patience=given.iterations + 1,
     )

@@ -12,11 +12,15 @@ from heed.evaluation.preference_accuracy import (
     accuracy,
     accuracy_by_gap,
     accuracy_by_kind,
+    accuracy_by_labeler,
     accuracy_by_length,
+    accuracy_where_both_high,
     labeler_agreement,
     pair_calibration,
     prefers_longer,
     score_pairs,
+    sureness,
+    temperature_of,
 )
 from heed.evaluation.reward_accuracy import compare_scorers, evaluate_reward_model
 from heed.records import Completion, Prompt, Ranking
@@ -136,3 +140,63 @@ def test_a_bag_of_words_scores_nothing_known_and_nothing_at_all() -> None:
     [[good, bad, other]] = bag.score([prompt()], [[Completion(text=t) for t in ("good", "bad", "unheard")]])
     assert good > other > bad
     assert bag.score([], []) == []
+
+
+def test_by_labeler_and_where_both_are_good_by_hand() -> None:
+    """Ann prefers the lower of two scores at the top, ben the higher of two at the bottom."""
+    scores = Table({"a": 9.0, "b": 8.0, "c": 0.1, "d": 0.0, "e": 5.0})
+    pairs = score_pairs(scores, [ranking(["a", "b"], [1, 0], 0, "ann"), ranking(["c", "d"], [0, 1], 1, "ben")])
+    assert {name: one.value for name, one in accuracy_by_labeler(pairs, least=1).items()} == {"ann": 0.0, "ben": 1.0}
+    assert accuracy_by_labeler(pairs) == {} and list(accuracy_by_labeler(pairs, least=1, most=1)) == ["ann"]
+    assert pairs.lower.tolist() == [8.0, 0.0]
+    (low, everything), (high, best) = accuracy_where_both_high(pairs, (0.0, 1.0))
+    assert (low, everything.value, everything.n) == (0.0, 0.5, 2)
+    assert (high, best.value, best.n) == (8.0, 0.0, 1)
+    assert accuracy_where_both_high(score_pairs(scores, [])) == []
+
+
+def test_accuracy_falls_where_both_are_good_if_good_answers_are_alike() -> None:
+    """Quality saturates: scores are noisy views of it, and the labeler sees only what is below the ceiling."""
+    rng = np.random.default_rng(0)
+    rankings, scores = [], {}
+    for index in range(2000):
+        true = rng.normal(size=2)
+        texts = [f"{index} one", f"{index} two"]
+        scores |= dict(zip(texts, (true + rng.normal(scale=0.5, size=2)).tolist(), strict=True))
+        seen = np.minimum(true, 0.5)
+        first = seen[0] > seen[1] or (seen[0] == seen[1] and rng.random() < 0.5)
+        rankings.append(ranking(texts, [0, 1] if first else [1, 0], index))
+    (_, everything), *_, (_, best) = accuracy_where_both_high(score_pairs(Table(scores), rankings))
+    assert everything.low > best.high
+
+
+def test_sureness_finds_the_temperature_on_other_prompts() -> None:
+    rankings, truth = noisy_rankings(3000, noise=1.0)
+    inflated = score_pairs(Table({text: 3 * score for text, score in truth.scores.items()}), rankings)
+    assert temperature_of(inflated) == pytest.approx(3, rel=0.15)
+    found = sureness(inflated)
+    assert found.temperature == temperature_of(inflated)
+    assert found.before.ece > 0.1 > 0.04 > found.after.ece
+    assert found.log_loss_after < found.log_loss_before and found.after.brier < found.before.brier
+    assert found.floor_after < 0.02 and found.after.ece < 3 * found.floor_after
+    assert found.as_json()["ece_before"] == found.before.ece
+
+
+def test_log_loss_by_hand() -> None:
+    """Gaps of ln 3 and -ln 3: probabilities of three quarters and one quarter."""
+    gap = float(np.log(3))
+    pairs = score_pairs(
+        Table({"a": gap, "b": 0.0, "c": 0.0, "d": gap}),
+        [ranking(["a", "b"], [0, 1], 0), ranking(["c", "d"], [0, 1], 1)],
+    )
+    assert sureness(pairs).log_loss_before == pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2)
+    assert sureness(pairs).before.brier == pytest.approx((0.0625 + 0.5625) / 2)
+
+
+def test_a_reward_model_is_measured_in_full() -> None:
+    rankings, truth = noisy_rankings(60, noise=0.7, labelers=("ann", "ben"))
+    found = evaluate_reward_model(truth, labels=rankings, heldout_labels=rankings)
+    assert set(found["by_labeler"]) == {"training", "heldout"} and set(found["by_labeler"]["heldout"]) == {"ann", "ben"}
+    assert {"ece_before", "ece_after", "floor_after", "temperature"} <= found["sureness"].keys()
+    assert all(one["holds"] for one in found["invariance"].values())
+    assert found["both_high"][0]["n"] == 120

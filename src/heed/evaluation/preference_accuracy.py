@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,9 @@ from heed.stats import (
     NoiseBound,
     bootstrap_mean,
     calibration,
+    fit_temperature,
     noise_bound,
+    noise_floor,
     outcomes,
     pair_agreement,
 )
@@ -38,6 +41,10 @@ class ScoredPairs:
     """C prompt ids, what the intervals are clustered by."""
     kinds: tuple[str, ...]
     """C categories of prompts."""
+    labelers: tuple[str, ...]
+    """C who preferred."""
+    lower: Array
+    """(C,) the lower of the two scores: both answers are at least as good in the scorer's eyes."""
 
     def __len__(self) -> int:
         return self.gaps.size
@@ -46,19 +53,23 @@ class ScoredPairs:
 def score_pairs(scorer: Scorer, rankings: Sequence[Ranking]) -> ScoredPairs:
     """Score the answers of ``rankings`` and pair them; ties of the labeler are not pairs."""
     scores = scorer.score([one.prompt for one in rankings], [one.completions for one in rankings])
-    gaps, lengths, prompts, kinds = [], [], [], []
+    gaps, lengths, prompts, kinds, labelers, lower = [], [], [], [], [], []
     for ranking, row in zip(rankings, scores, strict=True):
         value = {id(completion): score for completion, score in zip(ranking.completions, row, strict=True)}
         for pair in ranking.comparisons():
             gaps.append(value[id(pair.chosen)] - value[id(pair.rejected)])
+            lower.append(min(value[id(pair.chosen)], value[id(pair.rejected)]))
             lengths.append(num_words(pair.chosen.text) - num_words(pair.rejected.text))
             prompts.append(ranking.prompt.id)
             kinds.append(ranking.prompt.category)
+            labelers.append(ranking.labeler)
     return ScoredPairs(
         gaps=np.array(gaps, dtype=np.float64),
         length_gaps=np.array(lengths, dtype=np.float64),
         prompts=tuple(prompts),
         kinds=tuple(kinds),
+        labelers=tuple(labelers),
+        lower=np.array(lower, dtype=np.float64),
     )
 
 
@@ -88,6 +99,37 @@ def accuracy_by_kind(pairs: ScoredPairs) -> dict[str, Estimate]:
     """Accuracy for each category of prompts, in alphabetical order."""
     kinds = np.array(pairs.kinds)
     return {str(kind): accuracy_where(pairs, kinds == kind) for kind in np.unique(kinds)}
+
+
+def accuracy_by_labeler(pairs: ScoredPairs, least: int = 20, most: int = 50) -> dict[str, Estimate]:
+    """Accuracy for each labeler, in alphabetical order. One whose interval lies apart from the others' prefers
+    otherwise, or carelessly.
+
+    Args:
+        least: labelers with fewer pairs are left out: nothing could be said of them.
+        most: so many labelers, those with most pairs.
+    """
+    counts = Counter(pairs.labelers)
+    named = [labeler for labeler, n in counts.most_common(most) if n >= least]
+    labelers = np.array(pairs.labelers)
+    return {one: accuracy_where(pairs, labelers == one) for one in sorted(named)}
+
+
+def accuracy_where_both_high(
+    pairs: ScoredPairs, shares: Sequence[float] = (0.0, 0.25, 0.5, 0.75)
+) -> list[tuple[float, Estimate]]:
+    """(threshold, accuracy) over the pairs of which both answers score at least so high.
+
+    It falls with the threshold where good answers are harder to tell apart, which is what fresh comparisons of a better
+    policy's answers are for. Source: Bai et al. 2022, Figure 25.
+
+    Args:
+        shares: of all pairs, that are left out by each threshold: those whose lower score is lowest.
+    """
+    if not len(pairs):
+        return []
+    thresholds = np.quantile(pairs.lower, shares, method="nearest")
+    return [(float(one), accuracy_where(pairs, pairs.lower >= one)) for one in thresholds]
 
 
 def accuracy_by_gap(pairs: ScoredPairs, num_bins: int = 5) -> list[tuple[float, Estimate]]:
@@ -125,6 +167,77 @@ def pair_calibration(pairs: ScoredPairs, temperature: float = 1.0) -> Calibratio
     """Is the preference the scorer is p sure of the right one with frequency p? p = sigmoid(|gap| / temperature)."""
     confidence = expit(np.abs(pairs.gaps) / temperature)
     return calibration(confidence, outcomes(pairs.gaps, np.zeros(len(pairs))), start=0.5)
+
+
+def temperature_of(pairs: ScoredPairs) -> float:
+    """The temperature at which sigmoid(gap / temperature) makes these preferences likeliest (Guo et al. 2017)."""
+    options = [(gap / 2, -gap / 2) for gap in pairs.gaps]
+    return fit_temperature(options, [0] * len(options)).value if options else float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sureness:
+    """Is a scorer as sure as it is right, as it is and after its temperature was fitted on other prompts?"""
+
+    temperature: float
+    """Fitted to all pairs."""
+    before: Calibration
+    """At temperature 1: is the share right 1 / (1 + exp(-gap))? (Bai et al. 2022, Figure 9)"""
+    after: Calibration
+    """Each half of the prompts at the temperature fitted to the other half."""
+    floor_before: float
+    floor_after: float
+    """The mean ECE of a perfectly calibrated scorer of these confidences: errors of that size show nothing."""
+    log_loss_before: float
+    log_loss_after: float
+    """Mean of -ln of the probability given to the preference that was stated, in nats; ln 2 is a coin's."""
+
+    def as_json(self) -> dict[str, float]:
+        """For ``results.json``, without the bins."""
+        parts = {"before": self.before, "after": self.after}
+        found = {f"{name}_{way}": getattr(one, name) for way, one in parts.items() for name in ("ece", "brier")}
+        names = ("temperature", "floor_before", "floor_after", "log_loss_before", "log_loss_after")
+        return found | {name: getattr(self, name) for name in names}
+
+
+def sureness(pairs: ScoredPairs) -> Sureness:
+    """Calibration before and after fitting a temperature, the latter never on the prompts it is judged by."""
+    side = np.array([int(hashlib.sha256(one.encode()).hexdigest(), 16) % 2 for one in pairs.prompts], dtype=np.intp)
+    scaled = pairs.gaps.copy()
+    for half in (0, 1):
+        other = _only(pairs, side != half)
+        if len(other):
+            scaled[side == half] /= temperature_of(other)
+    found = []
+    for gaps in (pairs.gaps, scaled):
+        confidence, won = expit(np.abs(gaps)), outcomes(gaps, np.zeros(gaps.size))
+        chart = calibration(confidence, won, start=0.5)
+        loss = float(np.logaddexp(0, -gaps).mean()) if gaps.size else float("nan")
+        found.append((chart, noise_floor(confidence, start=0.5, binning="width"), loss))
+    (before, floor_before, loss_before), (after, floor_after, loss_after) = found
+    return Sureness(
+        temperature=temperature_of(pairs),
+        before=before,
+        after=after,
+        floor_before=floor_before,
+        floor_after=floor_after,
+        log_loss_before=loss_before,
+        log_loss_after=loss_after,
+    )
+
+
+def _only(pairs: ScoredPairs, chosen: npt.NDArray[np.bool_]) -> ScoredPairs:
+    def held(values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(one for one, kept in zip(values, chosen, strict=True) if kept)
+
+    return ScoredPairs(
+        gaps=pairs.gaps[chosen],
+        length_gaps=pairs.length_gaps[chosen],
+        prompts=held(pairs.prompts),
+        kinds=held(pairs.kinds),
+        labelers=held(pairs.labelers),
+        lower=pairs.lower[chosen],
+    )
 
 
 def labeler_agreement(rankings: Sequence[Ranking]) -> Estimate:

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from heed.evaluation.invariance import check_invariance
 from heed.evaluation.preference_accuracy import (
     ScoredPairs,
     accuracy,
     accuracy_by_gap,
     accuracy_by_kind,
+    accuracy_by_labeler,
     accuracy_by_length,
+    accuracy_where_both_high,
     labels_noise_bound,
     pair_calibration,
     prefers_longer,
     rank_by,
     score_pairs,
+    sureness,
 )
 from heed.records import Ranking
 from heed.roles import Scorer
@@ -53,8 +57,11 @@ def evaluate_reward_model(
     """
     on_labels = score_pairs(scorer, labels)
     intervals: dict[str, Any] = {"accuracy_labels": accuracy(on_labels).as_json()}
+    by_labeler: dict[str, Any] = {"training": _by_labeler(on_labels)}
     if heldout_labels:
-        intervals["accuracy_heldout_labelers"] = accuracy(score_pairs(scorer, heldout_labels)).as_json()
+        on_heldout = score_pairs(scorer, heldout_labels)
+        intervals["accuracy_heldout_labelers"] = accuracy(on_heldout).as_json()
+        by_labeler["heldout"] = _by_labeler(on_heldout)
     reference, reference_name = on_labels, "labels"
     if gold is not None:
         ranked = rank_by(gold, [one.prompt for one in labels], [one.completions for one in labels])
@@ -66,6 +73,8 @@ def evaluate_reward_model(
     result["reliability"] = [asdict(one) for one in calibrated.bins]
     result |= _noise([*labels, *heldout_labels, *overlap], labels, gold)
     result |= {"detail_on": reference_name, **_detail(reference)}
+    result |= {"by_labeler": by_labeler, "sureness": sureness(on_labels).as_json()}
+    result["invariance"] = {one.name: one.as_json() for one in check_invariance(scorer, labels)}
     result["intervals"] = intervals
     return result
 
@@ -81,7 +90,12 @@ def _detail(pairs: ScoredPairs) -> dict[str, Any]:
         "by_gap": [{"gap": gap, **one.as_json()} for gap, one in accuracy_by_gap(pairs)],
         "by_length": {name: one.as_json() for name, one in accuracy_by_length(pairs).items()},
         "prefers_longer": prefers_longer(pairs).as_json(),
+        "both_high": [{"score": at, **one.as_json()} for at, one in accuracy_where_both_high(pairs)],
     }
+
+
+def _by_labeler(pairs: ScoredPairs) -> dict[str, Any]:
+    return {labeler: one.as_json() for labeler, one in accuracy_by_labeler(pairs).items()}
 
 
 def _noise(everything: Sequence[Ranking], labels: Sequence[Ranking], gold: Scorer | None) -> dict[str, Any]:
