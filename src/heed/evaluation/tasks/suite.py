@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ from heed.evaluation.tasks.gsm8k import load_gsm8k
 from heed.evaluation.tasks.items import Task, TextScorer
 from heed.evaluation.tasks.mmlu import load_mmlu
 from heed.evaluation.tasks.prefixes import PrefixMode
+from heed.evaluation.tasks.reading import find_file
 from heed.evaluation.tasks.reading_comprehension import load_reading_comprehension
 from heed.evaluation.tasks.summaries import load_summaries
 from heed.evaluation.tasks.super_natural import load_super_natural
@@ -117,9 +119,12 @@ def sets() -> list[tuple[str, tuple[str, ...], Load]]:
         ("gsm8k", ("gsm8k",), _few(load_gsm8k)),
         ("bbh", ("bbh",), _bbh),
         ("super-natural", ("super-natural-instructions",), _super_natural),
-        ("squad", ("squadv2", "squad"), _few(load_reading_comprehension)),
-        ("translation", ("translation",), _few(load_translation)),
-        ("tldr", ("tldr",), _few(load_summaries)),
+        ("squad", ("squadv2", "squad"), _written(load_reading_comprehension)),
+        ("drop", ("drop",), _written(partial(load_reading_comprehension, mode="drop"))),
+        ("quac", ("quac",), _written(partial(load_reading_comprehension, mode="quac"))),
+        ("french-english", ("wmt15", "translation"), _written(load_translation)),
+        ("tldr", ("tldr",), _written(load_summaries)),
+        ("cnn-dm", ("cnn-dm",), _written(partial(load_summaries, name="cnn-dm"))),
     ]
 
 
@@ -160,6 +165,21 @@ def _few(loader: Callable[..., Task]) -> Load:
         yield from _by_shots(lambda shots: loader(place, shots=shots, **_common(options)), options)
 
     return load
+
+
+def _written(loader: Callable[..., Task]) -> Load:
+    """A set in files of one's own: questions in ``test`` or ``dev``, worked examples in ``train`` beside them."""
+
+    def load(place: Path, options: Options) -> Iterator[Task]:
+        file = find_file(place, *_named("test", "dev", "validation", "val"))
+        train = find_file(place, *_named("train")) if any(options.shots) else None
+        yield from _by_shots(lambda shots: loader(file, shots=shots, examples=train, **_common(options)), options)
+
+    return load
+
+
+def _named(*stems: str) -> list[str]:
+    return [f"{stem}.{form}" for stem in stems for form in ("jsonl", "json", "csv")]
 
 
 def _mmlu(place: Path, options: Options) -> Iterator[Task]:
