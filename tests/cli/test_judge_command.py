@@ -122,6 +122,19 @@ def test_a_local_language_model_that_cannot_judge_is_said_so(heed: Heed, workspa
     assert status == 2 and "not one of 12 pairs got a verdict; the first failure" in err
 
 
+def test_replies_are_kept_in_the_workspace(heed: Heed, workspace: Path, pairs: str, server: str) -> None:
+    asked = ("judge", "other", "--data", pairs, "--server", server, "-w", workspace, "--json")
+    folder = workspace / "evaluations" / "judge"
+    before = set(folder.iterdir()) if folder.is_dir() else set()
+    _, first, _ = heed(*asked)
+    (kept,) = set(folder.iterdir()) - before
+    content = kept.read_bytes()
+    _, again, _ = heed(*asked)
+    assert content.count(b"\n") == 22 and kept.read_bytes() == content
+    timeless = [{**json.loads(out)["judges"]["other"], "seconds_per_1000": 0} for out in (first, again)]
+    assert timeless[0] == timeless[1]
+
+
 def test_mistakes_are_one_sentence(heed: Heed, workspace: Path, pairs: str, tmp_path: Path) -> None:
     for arguments, message in (
         (("judge", "rewrd", "--data", pairs), "Did you mean 'reward'"),
@@ -130,6 +143,9 @@ def test_mistakes_are_one_sentence(heed: Heed, workspace: Path, pairs: str, tmp_
         (("judge", "sft", "--data", pairs, "--template", "plane"), "Did you mean 'plain'"),
         (("judge", "sft", "--data", pairs, "--orders", "up"), "orders is 'up'"),
         (("judge", "sft", "--data", pairs, "--price", "free"), "expected two numbers"),
+        (("judge", "sft", "--data", pairs, "--by", "mind"), "by is 'mind'"),
+        (("judge", "sft", "--data", pairs, "--by", "likelihood", "--samples", "2"), "likelihoods are not drawn"),
+        (("judge", "m", "--server", "http://x/v1", "--data", pairs, "--by", "likelihood"), "does not weigh"),
         (("judge", "sft", "--data", pairs, "--guideline", tmp_path / "none"), "the guideline cannot be read"),
     ):  # fmt: skip
         status, _, err = heed(*arguments, "-w", workspace)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from heed.errors import ConfigError, DataError, EndpointError
+from heed.evaluation.tasks.cache import Cache
 from heed.feedback.ai_judge import AIJudge, Judgement, Price, RankingFailure, outcome_of_first
 from heed.feedback.judge_templates import GUIDELINE, TEMPLATES, JudgeTemplate, find_template, parse_verdict
 from heed.records import Completion, Prompt
@@ -263,3 +265,47 @@ def test_a_template_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no judge template 'plane'.*Did you mean 'plain'"):
         find_template("plane")
     assert all(isinstance(one, JudgeTemplate) and one.name == name for name, one in TEMPLATES.items())
+
+
+def test_replies_that_were_paid_for_are_not_asked_for_again(tmp_path: Path) -> None:
+    prompts = [Prompt.from_text(f"Request {n}") for n in range(9)]
+    pairs = [GOOD] * 9, [BAD] * 9
+
+    class Metered(FakeJudge):
+        """Breaks off after its first three batches, as if someone had stopped it."""
+
+        def sample(self, prompts, n, decoding):  # type: ignore[no-untyped-def]
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            usage = {"usage": {"prompt_tokens": 7, "completion_tokens": 1}}
+            return [[replace(one, meta=usage) for one in row] for row in super().sample(prompts, n, decoding)]
+
+    stopped, path = Metered(best), tmp_path / "kept.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        judge(stopped, kept=Cache(path), chunk=4).compare(prompts, *pairs)
+    again = FakeJudge(best)
+    found = judge(again, kept=Cache(path), chunk=4).compare(prompts, *pairs)
+    assert [[one.outcome for one in row] for row in found] == [[1.0, 0.0]] * 9
+    assert len(stopped.asked) == 12 and len(again.asked) == 18 - 12
+    assert found[0][0].prompt_tokens == 7 and found[0][0].completion_tokens == 1
+    idle = FakeJudge(best)
+    assert judge(idle, kept=Cache(path)).compare(prompts, *pairs)[-1][0].completion_tokens == 2
+    assert idle.calls == 0
+    other = FakeJudge(best)
+    judge(other, kept=Cache(path), template=TEMPLATES["criteria"]).compare(prompts, *pairs)
+    assert len(other.asked) == 18  # another question is another reply
+
+
+def test_failures_are_asked_for_again(tmp_path: Path) -> None:
+    kept = Cache(tmp_path / "kept.jsonl")
+    prompt = Prompt.from_text("poison")
+    assert judge(FragileJudge(best), kept=kept).compare([prompt], [GOOD], [BAD])[0][0].failure == "cannot bear poison"
+    assert judge(FakeJudge(best), kept=kept).compare([prompt], [GOOD], [BAD])[0][0].outcome == 1.0
+
+
+def test_a_second_question_that_fails_says_what_the_first_reply_was() -> None:
+    made = judge(FragileJudge(nonsense, cannot_bear="I cannot read that"))
+    failure = compare(made, GOOD, BAD)[0].failure
+    assert failure.startswith("no verdict: ") and failure.endswith(
+        "asking again failed: cannot bear I cannot read that"
+    )

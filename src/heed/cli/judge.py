@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,15 +17,13 @@ from heed.cli.common import (
     print_table,
     say,
 )
+from heed.cli.loop import DeviceOption
 from heed.cli.talk import SeedOption, ServerOption
 
 if TYPE_CHECKING:
     from heed.evaluation.judge_quality import JudgeQuality
-    from heed.evaluation.verdicts import Decide
-    from heed.feedback.ai_judge import Orders, Price
-    from heed.runtime.progress import Progress, Tracker
+    from heed.feedback.ai_judge import Price
 
-BUILT_IN = ("length", "random")
 SHARES = {
     "accuracy": "prefers what most people prefer",
     "agreement": "agrees with one of them",
@@ -65,6 +61,9 @@ def judge(
     template: Annotated[str, typer.Option(help="What a language model is asked: a name, or a JSON file.")] = "plain",
     guideline: Annotated[Path | None, typer.Option(metavar="FILE", help="The criteria of the template.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="Votes of a language model on each comparison.")] = 1,
+    by: Annotated[
+        str, typer.Option(help="Read a language model's reply, or only weigh the likelihood of A and B: likelihood.")
+    ] = "reply",
     orders: Annotated[
         str, typer.Option(help="Show two answers in both orders, as given, or in a random one.")
     ] = "both",
@@ -72,6 +71,7 @@ def judge(
         str | None, typer.Option("--price", metavar="READ,WRITTEN", help="Of a million tokens, such as 0.15,0.60.")
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a server's answer.")] = 120.0,
+    device: DeviceOption = "auto",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,6 +79,7 @@ def judge(
 
     [dim]Example:[/]  heed judge reward length --data llmbar:pairs.jsonl --limit 200
     """
+    from heed.cli.judges import JudgeSettings, decider
     from heed.evaluation.judge_quality import judge_quality
     from heed.evaluation.judged_pairs import read_judged
     from heed.runtime.progress import open_progress
@@ -88,10 +89,13 @@ def judge(
         raise typer.BadParameter(f"--data is {data!r}, expected FORMAT:PATH, such as llmbar:pairs.jsonl")
     held = read_judged(name, path).sample(limit, seed)
     progress = open_progress(sys.stderr, silent=as_json)
-    settings = _Settings(
+    settings = JudgeSettings(
+        server=server,
+        device=device,
         template=template,
         guideline=guideline,
         samples=samples,
+        by=by,
         orders=orders,
         price=_price(prices),
         timeout=timeout,
@@ -100,7 +104,7 @@ def judge(
     qualities: dict[str, JudgeQuality] = {}
     try:
         for one in dict.fromkeys(judges):
-            qualities[one] = judge_quality(_decider(workspace, one, server, settings, progress), held.pairs, seed=seed)
+            qualities[one] = judge_quality(decider(workspace, one, settings, progress), held.pairs, seed=seed)
     finally:
         progress.close()
     if as_json:
@@ -110,104 +114,6 @@ def judge(
     _print(qualities, f"{len(held.pairs)} pairs of {path}")
     for line in held.left_out[:3]:
         say(f"left out: {line}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settings:
-    """How a language model is asked."""
-
-    template: str
-    guideline: Path | None
-    samples: int
-    orders: str
-    price: Price | None
-    timeout: float
-    seed: int
-
-
-class _Bar:
-    """Tells how far a judge is; the total is known when it begins."""
-
-    def __init__(self, progress: Progress, heading: str) -> None:
-        self._progress, self._heading, self._done = progress, heading, 0
-        self._tracker: Tracker | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        if self._tracker is None:
-            self._tracker = self._progress.track(total, "judgements", heading=self._heading).__enter__()
-        self._tracker.advance(done - self._done)
-        self._done = done
-        if done == total:
-            self._tracker.__exit__(None, None, None)
-
-
-def _decider(workspace: Path, name: str, server: str | None, settings: _Settings, progress: Progress) -> Decide:
-    """Whoever ``name`` is: a rule, a reward model, or a language model, here or behind a server.
-
-    Raises:
-        ModelError: there is none of that name.
-    """
-    from heed.evaluation.verdicts import chance_decides, scorer_decides
-
-    if name == "random":
-        return chance_decides(settings.seed)
-    if name == "length":
-        from heed.evaluation.baselines import LengthScorer
-
-        return scorer_decides(LengthScorer(1.0), name, what="The longer answer, in words.")
-    if server is None and _is_reward_model(workspace, name):
-        from heed.cli.models import open_reward_scorer
-
-        return scorer_decides(open_reward_scorer(workspace, name), name, what=f"The reward model {name}.")
-    return _language_model(workspace, name, server, settings, progress)
-
-
-def _is_reward_model(workspace: Path, name: str) -> bool:
-    from heed.cli.models import find_model
-    from heed.models.checkpoints import CARD_FILE, model_kind
-
-    path = find_model(workspace, name)
-    return (path / CARD_FILE).is_file() and model_kind(path) == "reward"
-
-
-def _language_model(workspace: Path, name: str, server: str | None, settings: _Settings, progress: Progress) -> Decide:
-    from heed.errors import DataError
-    from heed.evaluation.verdicts import ai_decides
-    from heed.feedback.ai_judge import AIJudge
-    from heed.feedback.judge_templates import find_template
-    from heed.roles import Decoding, Sampler
-
-    chosen = find_template(settings.template)
-    sampler: Sampler
-    if server is None:
-        from heed.cli.models import open_local_sampler
-
-        sampler = open_local_sampler(workspace, name)
-    else:
-        from heed.generation.client import OpenAISampler
-
-        key = os.environ.get("OPENAI_API_KEY")
-        sampler = OpenAISampler(server, name, api_key=key, timeout_seconds=settings.timeout)
-    criteria = ""
-    if settings.guideline is not None:
-        try:
-            criteria = settings.guideline.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{settings.guideline}: the guideline cannot be read ({error})") from error
-    temperature = 0.0 if settings.samples == 1 else 1.0
-    orders: Orders = settings.orders  # type: ignore[assignment]  # checked by the judge
-    made = AIJudge(
-        sampler,
-        name=name,
-        template=chosen,
-        criteria=criteria,
-        samples=settings.samples,
-        orders=orders,
-        decoding=Decoding(max_new_tokens=chosen.max_new_tokens, temperature=temperature, seed=settings.seed),
-        price=settings.price,
-        progress=_Bar(progress, name),
-    )
-    return ai_decides(made)
 
 
 def _price(text: str | None) -> Price | None:

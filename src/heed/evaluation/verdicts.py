@@ -156,7 +156,7 @@ def _decide_by_chance(seed: int, matchups: Sequence[Matchup]) -> Verdicts:
         for order in orders:
             shown = matchup.swapped() if order == "swapped" else matchup
             coin = int(content_id(seed, shown.prompt.id, shown.first.text, shown.second.text, order), 16) % 2
-            verdicts.append(_verdict(shown, item, order, "random", float(coin)))
+            verdicts.append(verdict_on(shown, item, order, "random", float(coin)))
     return Verdicts(verdicts=tuple(verdicts), what="A coin, tossed for each order.")
 
 
@@ -180,10 +180,10 @@ def _decide_by_scorer(scorer: Scorer, name: str, tolerance: float, what: str, ma
         ours, theirs = (scores[matchup.prompt.id, one.text] for one in (matchup.first, matchup.second))
         if isinstance(ours, str) or isinstance(theirs, str):
             reason = ours if isinstance(ours, str) else str(theirs)
-            failures.append(_undecided(matchup, item, "none", name, reason))
+            failures.append(undecided(matchup, item, "none", name, reason))
             continue
         outcome = 0.5 if abs(ours - theirs) <= tolerance else float(ours > theirs)
-        made = _verdict(matchup, item, "none", name, outcome)
+        made = verdict_on(matchup, item, "none", name, outcome)
         verdicts.append(replace(made, seconds=taken / len(matchups)))
     return Verdicts(verdicts=tuple(verdicts), failures=tuple(failures), seconds=taken, what=what)
 
@@ -217,9 +217,9 @@ def _decide_by_ai(judge: AIJudge, matchups: Sequence[Matchup]) -> Verdicts:
             shown = matchup.swapped() if said.swapped else matchup
             order: Order = "swapped" if said.swapped else "given"
             if said.outcome is None:
-                failures.append(_undecided(shown, item, order, judge.name, said.failure))
+                failures.append(undecided(shown, item, order, judge.name, said.failure))
                 continue
-            made = _verdict(shown, item, order, judge.name, said.outcome)
+            made = verdict_on(shown, item, order, judge.name, said.outcome)
             verdicts.append(replace(made, votes=said.votes, seconds=said.seconds, tokens=_tokens(said), cost=said.cost))
     taken = time.perf_counter() - began
     return Verdicts(verdicts=tuple(verdicts), failures=tuple(failures), seconds=taken, what=judge.describe())
@@ -238,11 +238,12 @@ def _decide_by_judge(judge: Judge, name: str, both_orders: bool, what: str, matc
     for (item, order, shown), ranking in zip(asked, rankings, strict=True):
         first, second = ranking.tiers
         outcome = 0.5 if first == second else float(first < second)
-        verdicts.append(replace(_verdict(shown, item, order, name, outcome), seconds=taken / len(asked)))
+        verdicts.append(replace(verdict_on(shown, item, order, name, outcome), seconds=taken / len(asked)))
     return Verdicts(verdicts=tuple(verdicts), seconds=taken, what=what)
 
 
-def _verdict(shown: Matchup, item: int, order: Order, judge: str, outcome: float) -> Verdict:
+def verdict_on(shown: Matchup, item: int, order: Order, judge: str, outcome: float) -> Verdict:
+    """The verdict on a matchup as it was shown; ``item`` is its number among those decided together."""
     return Verdict(
         prompt_id=shown.prompt.id,
         first=shown.names[0],
@@ -255,7 +256,8 @@ def _verdict(shown: Matchup, item: int, order: Order, judge: str, outcome: float
     )
 
 
-def _undecided(shown: Matchup, item: int, order: Order, judge: str, reason: str) -> Undecided:
+def undecided(shown: Matchup, item: int, order: Order, judge: str, reason: str) -> Undecided:
+    """The same where there is no verdict."""
     first, second = shown.names
     return Undecided(
         prompt_id=shown.prompt.id, first=first, second=second, reason=reason, order=order, judge=judge, item=item

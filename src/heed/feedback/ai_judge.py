@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from heed.errors import ConfigError, EndpointError, HeedError
 from heed.feedback.judge_templates import GUIDELINE, TEMPLATES, JudgeTemplate, parse_verdict
 from heed.feedback.scorer_judge import tiers_of
-from heed.records import Completion, Prompt, Ranking, content_id
+from heed.records import Completion, Json, Prompt, Ranking, content_id
 from heed.roles import Decoding, Sampler
 
 Orders: TypeAlias = Literal["both", "given", "random"]
@@ -77,6 +77,18 @@ class RankingFailure:
     reason: str
 
 
+class Kept(Protocol):
+    """Where replies are kept that were paid for, such as a file that grows. It is of one model only."""
+
+    def get(self, key: str) -> Json:
+        """What was kept under a key, or None."""
+        ...
+
+    def put(self, values: Mapping[str, Json]) -> None:
+        """Keep some values."""
+        ...
+
+
 @dataclass(slots=True)
 class _Asked:
     """One judgement under way."""
@@ -103,7 +115,10 @@ class AIJudge:
         orders: in which orders each pair is shown.
         decoding: how replies are drawn. Default: greedily, or at temperature 1 for several votes.
         price: of tokens.
+        kept: replies that are there are not asked for again, such as after an interruption; new ones are put in after
+            every ``chunk``. Failures are not kept. Seconds are then of what was asked for now.
         progress: is told (judgements made, judgements in all).
+        chunk: judgements that are put to the sampler at once.
 
     Raises:
         ConfigError: the settings make no sense together.
@@ -120,6 +135,7 @@ class AIJudge:
         orders: Orders = "both",
         decoding: Decoding | None = None,
         price: Price | None = None,
+        kept: Kept | None = None,
         progress: Callable[[int, int], None] | None = None,
         chunk: int = CHUNK,
     ) -> None:
@@ -135,7 +151,7 @@ class AIJudge:
             raise ConfigError(f"samples is {samples} at temperature 0, which gives the same vote {samples} times")
         self.name, self.template, self.samples, self.orders, self.price = name, template, samples, orders, price
         self.criteria = criteria.strip() or GUIDELINE
-        self._sampler, self._progress, self._chunk = sampler, progress, chunk
+        self._sampler, self._kept, self._progress, self._chunk = sampler, kept, progress, chunk
 
     def describe(self) -> str:
         """One sentence for a report."""
@@ -244,9 +260,11 @@ class AIJudge:
         for number, groups in sorted(by_number.items()):
             for group, answer in zip(groups, self._ask([same[0][1] for same in groups], number), strict=True):
                 for place, (one, _) in enumerate(group):
+                    if isinstance(answer, str):
+                        said = one.replies[-1].text[:80]
+                        one.failure = f"no verdict: {said!r}; asking again failed: {answer}"
                     if isinstance(answer, str) or self._read(one, answer[place]) is not None:
                         one.unreadable += 1
-                        one.failure = answer if isinstance(answer, str) else one.failure
 
     def _read(self, one: _Asked, reply: Completion) -> Prompt | None:
         """Count a reply's vote; or return what to ask instead, where it has none."""
@@ -258,7 +276,18 @@ class AIJudge:
         return None
 
     def _ask(self, questions: Sequence[Prompt], n: int) -> list[list[Completion] | str]:
-        """``n`` replies to each question, or why there are none."""
+        """``n`` replies to each question, or why there are none; from what was kept as far as it goes."""
+        if self._kept is None:
+            return self._sample(questions, n)
+        settings: dict[str, Json] = asdict(self.decoding)
+        keys = [content_id("judge", question.id, n, settings) for question in questions]
+        held = {key: self._kept.get(key) for key in keys}
+        wanted = {key: question for key, question in zip(keys, questions, strict=True) if held[key] is None}
+        fresh = dict(zip(wanted, self._sample(list(wanted.values()), n), strict=True))
+        self._kept.put({key: list(map(_kept_reply, got)) for key, got in fresh.items() if not isinstance(got, str)})
+        return [fresh[key] if key in fresh else _replies(held[key]) for key in keys]
+
+    def _sample(self, questions: Sequence[Prompt], n: int) -> list[list[Completion] | str]:
         if not questions:
             return []
         attempt = getattr(self._sampler, "try_sample", None)
@@ -270,7 +299,7 @@ class AIJudge:
             if len(questions) == 1:
                 return [str(error) or type(error).__name__]
             half = len(questions) // 2
-            return [*self._ask(questions[:half], n), *self._ask(questions[half:], n)]
+            return [*self._sample(questions[:half], n), *self._sample(questions[half:], n)]
 
     def _judgement(self, one: _Asked, prompt: Prompt, seconds: float, *, equal: bool) -> Judgement:
         votes = [0.5] if equal else one.votes
@@ -303,11 +332,28 @@ def outcome_of_first(judgements: Sequence[Judgement]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(said) else None
 
 
+def _kept_reply(reply: Completion) -> Json:
+    """A reply as it is kept: its text, and how many tokens it took."""
+    read, written = _tokens([reply])
+    return [reply.text, read, written]
+
+
+def _replies(rows: Json) -> list[Completion]:
+    """Kept replies. Tokens that were written here are known by their number only."""
+    assert isinstance(rows, list)
+    return [
+        Completion(
+            text=text, meta={} if written is None else {"usage": {"prompt_tokens": read, "completion_tokens": written}}
+        )
+        for text, read, written in rows
+    ]
+
+
 def _tokens(replies: Sequence[Completion]) -> tuple[int | None, int | None]:
-    """Tokens read and written, where every reply says: a server by its ``usage``, a local model by its tokens."""
-    usages = [reply.meta["usage"] for reply in replies if "usage" in reply.meta]
-    known = [usage for usage in usages if isinstance(usage, dict)]
-    if known:
-        return sum(usage["prompt_tokens"] for usage in known), sum(usage["completion_tokens"] for usage in known)
+    """Tokens read and written, where it is known: a server says its ``usage``, a local model's tokens are there."""
+    usages = [usage for reply in replies if isinstance(usage := reply.meta.get("usage"), dict)]
+    if usages:
+        read = [usage["prompt_tokens"] for usage in usages]
+        return None if None in read else sum(read), sum(usage["completion_tokens"] for usage in usages)
     written = [len(reply.token_ids) for reply in replies]
     return None, sum(written) if written and all(written) else None
