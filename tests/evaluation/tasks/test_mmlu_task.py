@@ -10,6 +10,7 @@ import pytest
 from choice_fakes import changed, marks_of, write_jsonl
 from heed.errors import ConfigError, DataError
 from heed.evaluation.tasks.mmlu import load_mmlu
+from heed.evaluation.tasks.suite import Options, load_suite
 
 ROW: dict[str, Any] = {"subject": "sea_birds", "question": "What?", "choices": ["a", "b", "c", "d"], "answer": "C"}
 
@@ -94,3 +95,11 @@ def test_files_that_are_empty_or_missing_and_too_many_shots(tmp_path: Path) -> N
     (tmp_path / "val").mkdir()
     with pytest.raises(DataError, match=r"no SUBJECT_val\.csv"):
         load_mmlu(tmp_path, split="val")
+
+
+def test_the_suite_asks_by_letters_with_shots_that_are_no_test_questions(tmp_path: Path) -> None:
+    _directory(tmp_path / "mmlu")
+    tasks = load_suite(tmp_path, ["mmlu"], Options(shots=(3,), limit=1)).tasks
+    assert [task.name for task in tasks] == ["mmlu-3shot", "mmlu-lettered-3shot", "mmlu-lettered-none-3shot"]
+    for task in tasks[1:]:
+        assert [shot.context.count("Example") for one in task.questions for shot in one.shots] == [1, 1, 1]

@@ -185,9 +185,10 @@ def _named(*stems: str) -> list[str]:
 def _mmlu(place: Path, options: Options) -> Iterator[Task]:
     yield from _by_shots(lambda shots: load_mmlu(place, shots=shots, **_common(options)), options, MOST_SHOTS["mmlu"])
     plain = load_mmlu(place, shots=0, **_common(options))
+    examples = load_mmlu(place, shots=0, split="dev").questions if any(options.shots) else ()
     for shots in options.shots:
         for none in (False, True):
-            yield lettered(plain, shots=shots, seed=options.seed, none_of_above=none)
+            yield lettered(plain, shots=shots, seed=options.seed, none_of_above=none, pool=examples)
 
 
 def _bbh(place: Path, options: Options) -> Iterator[Task]:
