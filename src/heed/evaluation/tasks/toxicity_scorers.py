@@ -134,13 +134,16 @@ class EndpointScorer:
         """One number in [0, 1] for each text, or why there is none."""
         batches = [texts[start : start + self._batch] for start in range(0, len(texts), self._batch)]
         answers = self._poster.post_all([{"texts": list(batch)} for batch in batches], self._parallel)
+        split = not any(isinstance(one, Refused) and one.status in HOPELESS for one in answers)
         found: list[float | Failure] = []
         for batch, answer in zip(batches, answers, strict=True):
             scores = answer.get("scores") if isinstance(answer, dict) else None
             if isinstance(scores, list) and len(scores) == len(batch):
                 found += [_score(one) for one in scores]
-            elif len(batch) > 1 and not _is_hopeless(answer):
-                found += self._one_by_one(batch)
+            elif len(batch) > 1 and split:
+                single = self._one_by_one(batch)
+                split = not all(isinstance(one, Failure) for one in single)  # it is not the text: the service is gone
+                found += single
             else:
                 reason = str(answer) if isinstance(answer, EndpointError) else _no_scores(scores, len(batch))
                 found += [Failure(reason)] * len(batch)
@@ -225,7 +228,3 @@ def _score(value: object) -> float | Failure:
 def _no_scores(scores: object, wanted: int) -> str:
     found = f"{len(scores)} scores" if isinstance(scores, list) else "no list 'scores'"
     return f"the answer holds {found}, expected {wanted} in 'scores'"
-
-
-def _is_hopeless(answer: object) -> bool:
-    return isinstance(answer, Refused) and answer.status in HOPELESS
