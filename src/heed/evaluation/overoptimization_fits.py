@@ -121,8 +121,9 @@ class Climb:
         kl: (M,) nats at each stop, the start first; or (P, M), an estimate for each of P prompts.
         gold: (M,) mean of the true preference at each stop; or (P, M) by prompt.
 
-    With gold by prompt, prompts are resampled, the same ones at all stops. Otherwise the stops are, which tells less,
-    for it takes their errors for independent. Neither sees the luck of the run itself; that takes several runs.
+    With gold by prompt, prompts are resampled, the same ones at all stops. Otherwise the stops are, which tells less:
+    it takes their errors for independent and the start for exact. Neither sees the luck of the run itself; that takes
+    several runs.
     """
 
     def __init__(self, kl: npt.ArrayLike, gold: npt.ArrayLike, seed: int = 0) -> None:
