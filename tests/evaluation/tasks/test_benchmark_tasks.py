@@ -114,6 +114,9 @@ def test_shots_come_from_the_same_file_but_not_the_same_passage_or_from_another(
     train = write_jsonl(tmp_path / "train.jsonl", _one_text("boolq", output="False"), *rows)
     drawn = load_benchmark(path, "boolq", shots=6, train=train, limit=2)
     assert len(drawn.questions) == 2 and all(len(one.shots) == 6 for one in drawn.questions)
+    assert load_benchmark(path, "boolq", shots=6, train=tmp_path, limit=2).questions == drawn.questions
+    with pytest.raises(DataError, match=r"no train\.jsonl or train\.tsv"):
+        load_benchmark(path, "boolq", shots=6, train=tmp_path.parent)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,12 @@ def test_a_reply_that_cannot_be_marked_is_an_error_and_no_wrong_answer(bad: Repl
     assert not second.error and second.metrics["accuracy"] == 1.0
 
 
+def test_a_choice_that_is_impossible_alone_is_not_taken() -> None:
+    task = choice_task("t", "T", [_question(right=(1,))], rule="unconditional")
+    (mark,) = task.mark(task.questions, [reply(-math.inf, -3.0), reply(-math.inf, -2.0)])
+    assert mark.metrics["accuracy"] == 1.0
+
+
 def test_a_failed_question_without_context_fails_its_own_question_only() -> None:
     task = choice_task("t", "T", [_question("a"), _question("b")], rule="unconditional")
     assert [one.id for one in task.questions] == ["a", "b", "a/alone", "b/alone"]

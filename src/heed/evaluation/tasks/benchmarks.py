@@ -35,7 +35,8 @@ def load_benchmark(
             columns of GLUE and SuperGLUE.
         name: which set.
         shots: worked examples in front of each question; 15 in InstructGPT.
-        train: where they are drawn from; without it from the same file, never the question's own passage.
+        train: where they are drawn from: a file, or a directory with ``train.jsonl``; without it from the same file,
+            never the question's own passage.
         limit: at most so many questions.
         seed: of the choice of questions and of shots.
         rule: what makes a choice the answer.
@@ -49,7 +50,8 @@ def load_benchmark(
         raise ConfigError(f"benchmark is {name!r}, expected one of {', '.join(BENCHMARKS)}.{nearest(name, BENCHMARKS)}")
     path = _file(directory, name)
     every, unlabelled = _labelled(path, known)
-    pool, source = (every, path) if train is None else (_labelled(_file(train, name), known)[0], Path(train))
+    source = path if train is None else find_file(train, "train.jsonl", "train.tsv", f"{name}.jsonl")
+    pool = every if train is None else _labelled(source, known)[0]
     return choice_task(
         f"{name}-{shots}shot",
         f"{known.title}, {_shots_said(shots)}",

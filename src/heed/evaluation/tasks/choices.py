@@ -44,7 +44,10 @@ def choice_scores(likelihoods: Sequence[Likelihood], rule: Rule, alone: Sequence
         alone: of the same choices after a context that says nothing, for the rule ``"unconditional"``.
     """
     if rule == "unconditional":
-        return [one.logprob - bare.logprob for one, bare in zip(likelihoods, alone, strict=True)]
+        return [
+            one.logprob - bare.logprob if bare.logprob > -math.inf else -math.inf
+            for one, bare in zip(likelihoods, alone, strict=True)
+        ]
     if rule == "character":
         return [one.logprob / max(one.characters, 1) for one in likelihoods]
     return [one.per_token if rule == "token" else one.logprob for one in likelihoods]
