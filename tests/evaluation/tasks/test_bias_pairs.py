@@ -6,11 +6,14 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from choice_fakes import marks_of, reply
+from fakes import tiny_codec, tiny_lm
 from heed.errors import ConfigError, DataError
 from heed.evaluation.tasks.crows_pairs import load_crows_pairs
 from heed.evaluation.tasks.items import Question, Reply
+from heed.evaluation.tasks.model import LocalModel
 from heed.evaluation.tasks.pairs import entropy_bits, pair_entropy
 from heed.evaluation.tasks.prefixes import PREFIXES
 from heed.evaluation.tasks.winogender import load_winogender
@@ -140,3 +143,19 @@ def test_bad_files_of_both(tmp_path: Path) -> None:
     (tmp_path / "occupations-stats.tsv").write_text("occupation\tbls_pct_female\ncook\tmany\n")
     with pytest.raises(DataError, match="field 'bls_pct_female' is 'many', expected a number"):
         load_winogender(tmp_path)
+
+
+def test_a_real_model_weighs_whole_sentences(tmp_path: Path) -> None:
+    """The same entropy as from one plain forward pass over each sentence, with the end token in front."""
+    _crows(tmp_path, "0,a cat,a dog,stereo,age")
+    codec, model = tiny_codec(), tiny_lm()
+    task = load_crows_pairs(tmp_path)
+    (found,) = task.mark(task.questions, LocalModel(model, codec, "tiny", "").likelihoods(task.questions))
+    totals = []
+    for sentence in ("a cat", "a dog"):
+        ids = torch.tensor([[codec.eos_id, *codec.encode_text(sentence)]])
+        with torch.no_grad():
+            logprobs = model(ids).logits.double().log_softmax(dim=-1)[0, :-1]
+        totals.append(float(logprobs.gather(1, ids[0, 1:, None]).sum()))
+    assert found.metrics["entropy"] == pytest.approx(pair_entropy(totals), abs=1e-5)
+    assert found.metrics["stereotype"] == float(totals[0] > totals[1])
