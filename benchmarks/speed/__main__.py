@@ -21,6 +21,7 @@ from benchmarks.speed.compare import ROOT, Outcome, compare, run_alone
 from benchmarks.speed.environments import Environment, prepare
 from benchmarks.speed.models import SIZES
 from benchmarks.speed.report import circumstances, markdown, write
+from benchmarks.speed.sweep import sweep
 from benchmarks.speed.works import HEED, WORKS, Job, Work
 
 
@@ -37,10 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     floor_job = Job(kind="floor", settings={"hidden": SIZES[size].hidden}, data={}, models={})
     document["floor"] = dict(run_alone(HEED, floor_job, environments["heed"]).facts[0])
     if options.sweep:
-        from benchmarks.speed.sweep import sweep
-
-        points = sweep(options.out, environments, document["floor"], quick=options.quick, tell=_tell)
-        _tell(f"{options.out / 'sweep.svg'}: {points} points")
+        points = sweep(options.out, environments, document["floor"], size=size, quick=options.quick, tell=_tell)
+        _tell(f"{len(points)} points are drawn in {options.out / 'sweep.svg'}")
         return 0
     outcomes: list[Outcome] = []
     for count in dict.fromkeys(threads):

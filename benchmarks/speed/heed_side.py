@@ -156,21 +156,24 @@ class _Steps:
 
 
 class _CountingScorer:
-    """A scorer that counts the tokens of the answers it was given since it was asked last."""
+    """A scorer that counts the tokens of each round's answers.
+
+    Before the first update, PPO has some of them scored a second time, to see whether the scores are the same.
+    """
 
     def __init__(self, scorer: RewardScorer) -> None:
-        self._scorer, self._tokens, self._seen = scorer, 0, set[tuple[int, ...]]()
+        self._scorer = scorer
+        self._tokens: int | None = None
 
     def score(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[list[float]]:
-        answers = [completion.token_ids for group in completions for completion in group]
-        if self._seen.isdisjoint(answers):  # before the first update, PPO has the same answers scored again
-            self._tokens += sum(map(len, answers))
-        self._seen = set(answers)
+        if self._tokens is None:
+            self._tokens = sum(len(completion.token_ids) for group in completions for completion in group)
         return self._scorer.score(prompts, completions)
 
     def take(self) -> int:
-        """The tokens since the last time."""
-        tokens, self._tokens, self._seen = self._tokens, 0, set()
+        """The tokens of the round that is over."""
+        tokens, self._tokens = self._tokens, None
+        assert tokens is not None
         return tokens
 
 
