@@ -15,9 +15,18 @@ from heed.config import RunConfig
 from heed.errors import DataError, WorkspaceError
 from heed.reports import write_report
 from heed.reports.curves import learning_curves, ppo_curves
+from heed.reports.figures import overoptimization
 from heed.reports.material import Band, Material
 from heed.reports.page import render
-from heed.reports.tables import baseline_rows, kind_rows, ladder_rows, lineage_rows, stage_rows
+from heed.reports.tables import (
+    baseline_rows,
+    curve_rows,
+    invariance_rows,
+    kind_rows,
+    ladder_rows,
+    lineage_rows,
+    stage_rows,
+)
 from heed.reports.words import duration, number, percent, verdict
 
 HOSTILE = "</dd><script>alert('x')</script><img src=x onerror=alert(1)> $\\frac{a}{b}$ {{ 7 * 7 }} &amp;"
@@ -33,6 +42,27 @@ def entry(value: float, **more: Any) -> dict[str, Any]:
         HOSTILE: estimate(0.3, 0.1, 50, better=0.1, worse=0.5),
     }
     return estimate(value, better=0.3, worse=0.05, kinds=kinds, groups={"control": estimate(0.5)}, **more)
+
+
+FITS = {
+    "best_of_n": {
+        "form": "best_of_n",
+        "better": "rl",
+        "resampled": "prompts",
+        "n": 250,
+        "forms": {
+            "best_of_n": {
+                "alpha": {"value": 1.25, "low": 1.125, "high": 1.375, "n": 250},
+                "beta": {"value": 0.5, "low": 0.25, "high": 0.75, "n": 250},
+                "r_squared": 0.96,
+                "peak": {"kl": 0.5, "low": 0.25, "high": None, "turns": 0.9, "gain": 0.7},
+            }
+        },
+        "observed": {"kl": 0.6, "low": 0.3, "high": 0.9, "turns": 1.0, "gain": 0.6},
+        "extrapolation": {},
+    },
+    "kl_free": {"form": "rl", "better": "rl", "forms": {}, "observed": {"kl": None}, "resampled": "points", "n": 6},
+}
 
 
 @pytest.fixture
@@ -87,9 +117,19 @@ def example() -> dict[str, Any]:
             "by_kind": {"facts": estimate(0.8), HOSTILE: estimate(0.5)},
             "by_length": {"equal_length": {"value": None, "low": None, "high": None, "n": 0}},
             "detail_on": "gold",
+            "by_labeler": {
+                "training": {"ann": estimate(0.7), HOSTILE: estimate(0.5)},
+                "heldout": {"eve": estimate(0.6)},
+            },
+            "both_high": [{"score": -1.0, **estimate(0.8)}, {"score": 1.5, **estimate(0.6)}],
+            "sureness": {"ece_after": 0.0123, "floor_after": 0.0119},
+            "invariance": {
+                "swapped": {"what": "the other way round", "largest": 2e-6, "changed_order": 0, "n": 9, "holds": True},
+                "alone": {"what": HOSTILE, "largest": None, "changed_order": 3, "n": 9, "holds": False},
+            },
         },
         "reward_model_baselines": {"all": {"reward": estimate(0.6), "length_only": estimate(0.53)}},
-        "overoptimization": {"points": points},
+        "overoptimization": {"points": points, "fits": json.loads(json.dumps(FITS))},
         "pretraining_loss": {"sft": 0.9, "ppo": 0.93, "kl_free": None},
         "pretraining_loss_change": {"ppo": estimate(0.03)},
         "samples": [
@@ -174,7 +214,19 @@ def test_a_whole_report_says_what_was_found(page: str) -> None:
         "length only",
     ):
         assert said in page, said
-    figures = ("ladder", "kinds", "rates", "accuracy", "reliability", "by-gap", "by-kind", "overoptimization", "tax")
+    figures = (
+        "ladder",
+        "kinds",
+        "rates",
+        "accuracy",
+        "reliability",
+        "by-gap",
+        "by-kind",
+        "by-labeler",
+        "both-high",
+        "overoptimization",
+        "tax",
+    )
     for name in (*figures, "ppo", "learning"):
         assert f'id="{name}-' in page, name
 
@@ -209,7 +261,7 @@ def test_ids_are_unique_and_links_lead_somewhere(page: str) -> None:
 
 def test_figures_are_whole_svg_in_the_colours_of_the_page(page: str) -> None:
     figures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
-    assert len(figures) == 11
+    assert len(figures) == 13
     for figure in figures:
         ElementTree.fromstring(figure)
         assert "#0a0" not in figure
@@ -308,3 +360,25 @@ def test_numbers_are_written_for_people() -> None:
         "+0.03",
     ]
     assert [duration(9.25), duration(83.2), duration(4000)] == ["9.2 s", "1 min 23 s", "1 h 06 min"]
+
+
+def test_the_curves_of_over_optimisation_as_a_table(results: dict[str, Any]) -> None:
+    first, second = curve_rows(results)
+    assert (first["form"], first["better"], first["n"]) == ("d(α − βd)", False, 250)
+    assert first["alpha"] == {"value": "1.25", "span": "1.12–1.38", "state": ""}
+    assert first["peak"]["span"] == "0.25–…" and first["observed"]["value"] == "0.60"
+    assert (first["foretold"]["value"], second["peak"]["value"], second["observed"]["value"]) == ("–", "–", "none")
+    assert curve_rows({}) == []
+
+
+def test_a_score_that_changes_is_named(results: dict[str, Any]) -> None:
+    swapped, alone = invariance_rows(results["reward_model"])
+    assert (swapped["largest"], swapped["holds"]) == ("2.0e-06", True)
+    assert (alone["largest"], alone["turned"], alone["holds"]) == ("not finite", 3, False)
+
+
+def test_the_optimum_is_marked_where_the_curve_fits(results: dict[str, Any]) -> None:
+    marked = overoptimization(results)
+    results["overoptimization"]["fits"]["best_of_n"]["forms"]["best_of_n"]["r_squared"] = 0.5
+    plain = overoptimization(results)
+    assert marked.count("<path") == plain.count("<path") + 4, "a band and a line, near the start and in the whole"

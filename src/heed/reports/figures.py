@@ -117,7 +117,8 @@ def rates(results: Figures) -> str:
 def overoptimization(results: Figures) -> str:
     """What was wanted and what was optimised, against the square root of KL: best-of-n beside PPO.
 
-    If some run goes much further than the others, a first panel shows the part near the start.
+    Where a curve fits and turns, its optimum is marked with its interval. If some run goes much further than the
+    others, a first panel shows the part near the start.
     """
     points = results.get("overoptimization", {}).get("points", [])
     runs = list(dict.fromkeys(point["run"] for point in points))
@@ -126,6 +127,7 @@ def overoptimization(results: Figures) -> str:
     ends = sorted(max(point["kl"] for point in points if point["run"] == run) for run in runs)
     near = next((low for low, high in pairwise(ends) if low > 0 and high > max(4 * low, 4.0)), None)
     wanted = "true preference" if results.get("evaluation", {}).get("judged_by", "gold") == "gold" else "the judge"
+    fits = results.get("overoptimization", {}).get("fits", {})
     panels = [("gold", f"Near the start: {wanted}", near)] if near is not None else []
     panels += [("gold", f"What was wanted: {wanted}", None), ("reward", "What was optimised: reward model", None)]
     with canvas(10.4, 3.9, ncols=len(panels)) as (figure, places):
@@ -136,6 +138,7 @@ def overoptimization(results: Figures) -> str:
                 path = sorted((p for p in points if p["run"] == run), key=lambda point: point["at"])
                 if name == "gold":
                     _fit(axes, path, run, colour(run, tuple(runs)), furthest)
+                    _optimum(axes, path, fits.get(run), colour(run, tuple(runs)), furthest)
                 _path(axes, path, name, run, colour(run, tuple(runs)), furthest, axes is places[0])
             axes.set_title(title)
             axes.set_xlabel("√KL from the start")
@@ -155,6 +158,20 @@ def _fit(axes: Axes, path: Sequence[Figures], run: str, tint: str, furthest: flo
         d = np.linspace(ends[0] ** 0.5, ends[1] ** 0.5, 100)
         bend = d if form == "best_of_n" else np.log(d)
         axes.plot(d, d * (curve.alpha - curve.beta * bend), color=tint, linewidth=1.1, linestyle=(0, (1, 2)))
+
+
+def _optimum(axes: Axes, path: Sequence[Figures], fitted: Figures | None, tint: str, furthest: float | None) -> None:
+    """A band over the interval of the KL at which the fitted curve is highest, and a line at its value."""
+    found = (fitted or {}).get("forms", {}).get((fitted or {}).get("form"), {})
+    peak = found.get("peak", {})
+    if peak.get("kl") is None or (found.get("r_squared") or 0.0) < FIT_SHOWN:
+        return
+    end = max(point["kl"] for point in path)
+    end = end if furthest is None else min(end, furthest)
+    if peak["kl"] <= end:
+        high = end if peak.get("high") is None else min(peak["high"], end)
+        axes.axvspan(min(peak["low"] or 0.0, high) ** 0.5, high**0.5, color=tint, alpha=0.13, linewidth=0)
+        axes.axvline(peak["kl"] ** 0.5, color=tint, linewidth=1.0, linestyle=(0, (5, 3)))
 
 
 def _path(

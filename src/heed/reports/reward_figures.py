@@ -130,3 +130,51 @@ def by_kind(reward_model: Figures) -> str:
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_title("Where it is right")
         return svg(figure, "by-kind", "Accuracy for each kind of prompt")
+
+
+def by_labeler(reward_model: Figures) -> str:
+    """Accuracy on each labeler's comparisons, those of the held-out group apart."""
+    groups = reward_model.get("by_labeler", {})
+    rows = [
+        (name, one, group)
+        for group in ("training", "heldout")
+        for name, one in sorted(groups.get(group, {}).items(), key=lambda item: -item[1]["value"])
+        if one.get("n")
+    ]
+    if len(rows) < 2:
+        return ""
+    with canvas(5.0, 0.26 * len(rows) + 1.15) as (figure, axes):
+        quiet(axes, y=False)
+        for group, model in (("training", "ppo_ptx"), ("heldout", "sft")):
+            values = [one["value"] for _, one, its in rows if its == group]
+            if values:
+                axes.axvline(sum(values) / len(values), color=colour(model), linewidth=1.0, linestyle=(0, (4, 3)))
+        for place, (_, one, group) in enumerate(rows):
+            dot(axes, one, place, colour("ppo_ptx" if group == "training" else "sft"), "o", 6.5, True)
+        axes.set_yticks(range(len(rows)), [f"{short(name or 'unnamed')} ({one['n']})" for name, one, _ in rows])
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_title("Whom it foretells")
+        return svg(figure, "by-labeler", "Accuracy on each labeler's comparisons")
+
+
+def both_high(reward_model: Figures) -> str:
+    """Accuracy where both answers score at least so high (Bai et al. 2022, Figure 25)."""
+    points = [one for one in reward_model.get("both_high") or [] if one.get("value") is not None]
+    if len(points) < 2:
+        return ""
+    tint = colour("ppo_ptx")
+    with canvas(5.0, 3.6) as (figure, axes):
+        quiet(axes)
+        x = [one["score"] for one in points]
+        axes.fill_between(
+            x, [one["low"] for one in points], [one["high"] for one in points], color=tint, alpha=0.18, linewidth=0
+        )
+        axes.plot(x, [one["value"] for one in points], "o-", color=tint, markersize=6)
+        axes.axhline(0.5, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+        axes.set_title("Can it tell good from better?")
+        axes.set_xlabel("both answers score at least")
+        axes.set_ylabel("pairs ordered rightly")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        return svg(figure, "both-high", "Accuracy where both answers score high")

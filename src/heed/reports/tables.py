@@ -145,6 +145,60 @@ def baseline_rows(results: Figures) -> tuple[list[str], list[Row]]:
     return [kind_label(name) for name in names], rows
 
 
+def curve_rows(results: Figures) -> list[Row]:
+    """For each run the fitted curve of over-optimisation: its coefficients, where it turns, and what it foretold."""
+    fits: Mapping[str, Figures] = results.get("overoptimization", {}).get("fits", {})
+    rows = []
+    for name, one in fits.items():
+        own = one.get("forms", {}).get(one.get("form"), {})
+        ahead = one.get("extrapolation", {}).get(one.get("form"), {})
+        rows.append(
+            {
+                "label": label(name),
+                "form": "d(α − βd)" if one.get("form") == "best_of_n" else "d(α − β ln d)",
+                "better": one.get("better") == one.get("form"),
+                "alpha": _coefficient(own.get("alpha")),
+                "beta": _coefficient(own.get("beta")),
+                "r_squared": number(own.get("r_squared"), 2),
+                "peak": _place(own.get("peak")),
+                "observed": _place(one.get("observed")),
+                "foretold": _place(ahead.get("peak")),
+                "resampled": one.get("resampled", ""),
+                "n": one.get("n", ""),
+            }
+        )
+    return rows
+
+
+def _place(one: Figures | None) -> Row:
+    """The KL of an optimum with its interval; open at the far end where the curve may never turn."""
+    if not one or one.get("kl") is None:
+        return {"value": "none" if one else "–", "span": "", "state": ""}
+    high = "…" if one.get("high") is None else number(one["high"])
+    return {"value": number(one["kl"]), "span": f"{number(one.get('low'))}–{high}", "state": ""}
+
+
+def _coefficient(one: Figures | None) -> Row:
+    if not one:
+        return {"value": "–", "span": "", "state": ""}
+    span = f"{number(one.get('low'))}–{number(one.get('high'))}"
+    return {"value": number(one.get("value")), "span": span, "state": ""}
+
+
+def invariance_rows(reward_model: Figures) -> list[Row]:
+    """What must not change a score, and the most it did."""
+    return [
+        {
+            "what": one["what"],
+            "largest": "not finite" if one.get("largest") is None else f"{one['largest']:.1e}",
+            "turned": one["changed_order"],
+            "holds": one["holds"],
+            "n": one["n"],
+        }
+        for one in reward_model.get("invariance", {}).values()
+    ]
+
+
 def stage_rows(results: Figures) -> list[Row]:
     """What each stage took."""
     stages: Mapping[str, Figures] = results.get("stages", {})
