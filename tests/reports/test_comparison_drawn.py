@@ -106,3 +106,19 @@ def test_a_planted_preference_is_found_and_told() -> None:
     ]
     assert "Judged by <b>marks</b>" in html
     assert "new over old" in html and "80.0 % / 20.0 %" in html
+
+
+def test_many_tasks_show_as_much_that_got_worse_as_that_got_better() -> None:
+    """Of each task four questions got better by much and one got worse by little; of every other task less is better."""
+    before, after = [0.0, 0.0, 0.0, 0.0, 1.0, 0.5], [1.0, 1.0, 1.0, 1.0, 0.9, 0.5]
+    tasks = []
+    for index in range(30):
+        low = index % 2 == 1
+        old, new = ([1 - one for one in values] if low else values for values in (before, after))
+        name, better = f"task-{index}", "low" if low else "high"
+        tasks.append({"old": result(name, better, "old", old), "new": result(name, better, "new", new)})
+    rows = compare_tasks(tasks, ["old", "new"], "old")["changed"]
+    worse = [row for row in rows if row["id"].endswith("-4")]
+    assert (len(rows), len(worse)) == (24, 12)
+    assert not [row for row in rows if row["id"].endswith("-5")]
+    assert {round(row["gap"], 3) for row in worse} == {-0.1, 0.1}

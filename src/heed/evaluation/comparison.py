@@ -106,7 +106,7 @@ def _difference(metric: Metric, ours: TaskResult, theirs: TaskResult) -> dict[st
         return None
     values = np.array([[a.metrics[metric.name], b.metrics[metric.name]] for a, b in both], dtype=np.float64)
     gaps, clusters = values[:, 0] - values[:, 1], [a.cluster for a, _ in both]
-    bounded = bool((values >= 0).all() and (values <= 1).all())
+    bounded = metric.percent and bool((values >= 0).all() and (values <= 1).all())  # as in figure()
     (estimate,) = difference_intervals(gaps[:, None], clusters, bounded=bounded)
     return {**estimate.as_json(), "p": sign_flip(gaps, clusters)}
 
@@ -124,8 +124,11 @@ def _of_statistic(a: Estimate, b: Estimate) -> dict[str, Any] | None:
 
 
 def changed_most(tasks: Sequence[Results], before: str, after: str) -> list[dict[str, Any]]:
-    """Questions on which the two models' main marks are furthest apart: as many that got better as that got worse."""
-    rows: list[dict[str, Any]] = []
+    """Questions on which the two models' main marks are furthest apart: as many that got better as that got worse.
+
+    Tasks take turns on either side. Of a metric without a better side, more counts as better here.
+    """
+    sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
     for results in tasks:
         if before not in results or after not in results:
             continue
@@ -137,12 +140,13 @@ def changed_most(tasks: Sequence[Results], before: str, after: str) -> list[dict
             for id, mark in answers[before].items()
             if metric.name in mark.metrics and id in answers[after] and metric.name in answers[after][id].metrics
         ]
-        gaps = [(gap, id) for gap, id in gaps if abs(gap) > 1e-9]
-        rising = sorted(gaps, key=lambda one: (-one[0], one[1]))
-        for gap, id in (*rising[: CHANGED_PER_TASK // 2], *rising[::-1][: CHANGED_PER_TASK // 2]):
-            rows.append(_changed(task.name, task.title, metric, questions[id], gap, answers))
-    unique = list({(row["task"], row["id"]): row for row in rows}.values())
-    return _in_turns(unique)[:CHANGED]
+        for side, sign in zip(sides, (-1, 1) if metric.better == "low" else (1, -1), strict=True):
+            furthest = sorted((-sign * gap, id) for gap, id in gaps if sign * gap > 1e-9)
+            for size, id in furthest[: CHANGED_PER_TASK // 2]:
+                side.append(_changed(task.name, task.title, metric, questions[id], -sign * size, answers))
+    better, worse = (_in_turns(side) for side in sides)
+    most = CHANGED // 2
+    return [*better[: max(most, CHANGED - len(worse))], *worse[: max(most, CHANGED - len(better))]]
 
 
 def _changed(
