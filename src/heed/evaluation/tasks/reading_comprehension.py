@@ -1,7 +1,8 @@
 """Questions on a passage, answered in words of one's own: SQuAD 2, DROP, QuAC and files of the same form.
 
-Rajpurkar et al. 2018, Dua et al. 2019, Choi et al. 2018, laid out as in InstructGPT appendix D. JSON lines or CSV with
-``passage``, ``question``, ``answers``; optional ``title``, ``id``, ``category``.
+Rajpurkar et al. 2018, Dua et al. 2019, Choi et al. 2018, laid out as in InstructGPT appendix D. The published files, or
+JSON lines or CSV with ``passage``, ``question``, ``answers``; optional ``title``, ``id``, ``category``, ``history``:
+questions on the passage that were answered before, which stand in front as in InstructGPT's published prompts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from heed.errors import ConfigError
 from heed.evaluation.tasks.choices import limited
 from heed.evaluation.tasks.choosing import check_mode, examples_of
 from heed.evaluation.tasks.items import Marked, Metric, Question, Reply, Shot, Task, mark_each
-from heed.evaluation.tasks.reading import check_field, field_error, find_file, read_rows, shown
+from heed.evaluation.tasks.reading import check_field, field_error, find_file, shown
+from heed.evaluation.tasks.reading_files import reading_rows
 from heed.evaluation.tasks.text_metrics import drop_scores, exact_match, is_no_answer, quac_f1, token_f1
 from heed.records import Json, content_id
 
@@ -45,8 +47,9 @@ def load_reading_comprehension(
     """Every row of the file as a question; questions on one passage are one cluster.
 
     Args:
-        file: JSON lines, a JSON array or CSV. ``answers`` is a text, a list of texts that are all right (none, or empty
-            ones, where the passage holds no answer), or for ``drop`` a list of lists: the spans that make one answer.
+        file: as published, or JSON lines, a JSON array or CSV, or the directory of the first. In rows ``answers`` is a
+            text, a list of texts that are all right (none, or empty ones, where the passage holds no answer), or for
+            ``drop`` a list of lists: the spans that make one answer.
         shots: rows in front of each question. InstructGPT uses 4 passages (2 for QuAC).
         limit: so many questions; all by default.
         seed: of the draws.
@@ -58,14 +61,14 @@ def load_reading_comprehension(
         ConfigError: an unknown mode, or more shots than there are examples.
     """
     check_mode(mode, MODES)
-    path = find_file(file)
-    questions = [_question(path, number, row, mode) for number, row in read_rows(path, _FIELDS)]
+    path = find_file(file, *_NAMES[mode])
+    questions = [_question(path, number, row, mode) for number, row in reading_rows(path)]
     shown_shots: tuple[Shot, ...] = ()
     if shots:
         if examples is None:
             raise ConfigError(f"shots is {shots}, but there is no file of examples to take them from")
         source = find_file(examples)
-        worked = [_question(source, number, row, mode) for number, row in read_rows(source, _FIELDS)]
+        worked = [_question(source, number, row, mode) for number, row in reading_rows(source)]
         asked = {question.context for question in questions}
         fresh = [one for one in worked if one.context not in asked]
         shown_shots = tuple(
@@ -88,7 +91,7 @@ def load_reading_comprehension(
     )
 
 
-_FIELDS = {"passage": str, "question": str}
+_NAMES = {"squad": ("dev-v2.0.json",), "drop": ("drop_dataset_dev.json",), "quac": ("val_v0.2.json",)}
 _TITLES = {"squad": "SQuAD 2", "drop": "DROP", "quac": "QuAC"}
 _SOURCES = {"squad": "Rajpurkar et al. 2018", "drop": "Dua et al. 2019", "quac": "Choi et al. 2018"}
 
@@ -101,7 +104,7 @@ def _question(path: Path, number: int, row: Mapping[str, Any], mode: str) -> Que
     return Question(
         id=str(row.get("id") or content_id(row["passage"], row["question"])),
         cluster=content_id(row["passage"]),
-        context=_layout(title, row["passage"].strip(), row["question"].strip(), mode),
+        context=_layout(title, row["passage"].strip(), _history(path, number, row), row["question"].strip(), mode),
         kind="generate",
         instruction=_INSTRUCTIONS[mode],
         references=tuple(", ".join(spans) for spans in answers),
@@ -111,12 +114,21 @@ def _question(path: Path, number: int, row: Mapping[str, Any], mode: str) -> Que
     )
 
 
-def _layout(title: str, passage: str, question: str, mode: str) -> str:
+def _layout(title: str, passage: str, history: Sequence[tuple[str, str]], question: str, mode: str) -> str:
     """As the prompts of InstructGPT's published samples."""
     if mode == "drop":
         return f"Passage: {passage}\nQuestion: {question}\nAnswer:"
     named = f"Title: {title}\n\n" if title else ""
-    return f"{named}Background: {passage}\n\nQ: {question}\n\nA:"
+    before = "".join(f"Q: {asked}\n\nA: {answer}\n\n" for asked, answer in history)
+    return f"{named}Background: {passage}\n\n{before}Q: {question}\n\nA:"
+
+
+def _history(path: Path, number: int, row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    given = row.get("history") or []
+    for pair in given if isinstance(given, list) else [given]:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
+            raise field_error(path, number, "history", f"holds {shown(pair)}, expected pairs of question and answer")
+    return [(asked.strip(), NOT_THERE if is_no_answer(answer) else answer.strip()) for asked, answer in given]
 
 
 def _answers(path: Path, number: int, row: Mapping[str, Any], mode: str) -> list[list[str]]:
