@@ -200,3 +200,17 @@ def test_a_reward_model_is_measured_in_full() -> None:
     assert {"ece_before", "ece_after", "floor_after", "temperature"} <= found["sureness"].keys()
     assert all(one["holds"] for one in found["invariance"].values())
     assert found["both_high"][0]["n"] == 120
+
+
+def test_what_several_labelers_ranked_is_scored_once() -> None:
+    class Counting(Table):
+        asked = 0
+
+        def score(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]]) -> list[list[float]]:
+            Counting.asked += sum(len(group) for group in completions)
+            return super().score(prompts, completions)
+
+    one = ranking(["a", "b"], [0, 1], labeler="ann")
+    other = Ranking(prompt=one.prompt, completions=one.completions, tiers=(1, 0), labeler="ben")
+    pairs = score_pairs(Counting({"a": 2.0, "b": 1.0}), [one, other])
+    assert (pairs.gaps.tolist(), pairs.labelers, Counting.asked) == ([1.0, -1.0], ("ann", "ben"), 2)

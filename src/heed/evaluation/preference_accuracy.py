@@ -52,7 +52,11 @@ class ScoredPairs:
 
 def score_pairs(scorer: Scorer, rankings: Sequence[Ranking]) -> ScoredPairs:
     """Score the answers of ``rankings`` and pair them; ties of the labeler are not pairs."""
-    scores = scorer.score([one.prompt for one in rankings], [one.completions for one in rankings])
+    # what several labelers ranked is scored once
+    distinct = {(one.prompt.id, tuple(map(id, one.completions))): one for one in rankings}
+    found = scorer.score([one.prompt for one in distinct.values()], [one.completions for one in distinct.values()])
+    known = dict(zip(distinct, found, strict=True))
+    scores = [known[one.prompt.id, tuple(map(id, one.completions))] for one in rankings]
     gaps, lengths, prompts, kinds, labelers, lower = [], [], [], [], [], []
     for ranking, row in zip(rankings, scores, strict=True):
         value = {id(completion): score for completion, score in zip(ranking.completions, row, strict=True)}
