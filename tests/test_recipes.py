@@ -32,6 +32,8 @@ TINY = (
     "evaluation.num_prompts=24",
 )
 
+TWO_ROUNDS = ("rounds=2", "ppo.stop_by=reward-heldout", "ppo.patience=1")
+
 
 def run(config: RunConfig, root: Path, only: tuple[str, ...] = ()) -> list[Outcome]:
     workspace = Workspace.create(root)
@@ -46,7 +48,7 @@ def tiny(recipe: str, *more: str) -> RunConfig:
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished tiny run of two rounds."""
     root = tmp_path_factory.mktemp("sandbox")
-    outcomes = run(tiny("sandbox", "rounds=2"), root)
+    outcomes = run(tiny("sandbox", *TWO_ROUNDS), root)
     assert not any(outcome.skipped for outcome in outcomes)
     return root
 
@@ -63,6 +65,8 @@ def test_the_sandbox_leaves_every_figure_that_is_promised(sandbox: Path) -> None
     assert {"base", "sft", "ppo", "ppo_ptx"} <= results["pretraining_loss"].keys()
     assert {"constraint", "hallucination", "rudeness"} <= results["rates"]["ppo_ptx"].keys()
     assert results["kl"]["sft"] == pytest.approx(0.0, abs=1e-4)
+    assert {"forms", "observed", "extrapolation"} <= results["overoptimization"]["fits"]["best_of_n"].keys()
+    assert all(one["holds"] for one in results["reward_model"]["invariance"].values())
     runs = {point["run"] for point in results["overoptimization"]["points"]}
     assert {"best_of_n", "ppo", "ppo_ptx", "kl_free"} <= runs
     assert results["stages"]["base-start"]["wall_seconds"] > 0 and results["stages"]["sft"]["tokens"] > 0
@@ -89,8 +93,40 @@ def test_the_second_round_ranks_answers_of_the_first_rounds_policy(sandbox: Path
         assert len({one.prompt.id for one in fresh}) == 20, "half of the 40 prompts"
 
 
+def test_a_second_reward_model_checks_each_round_and_no_control(sandbox: Path) -> None:
+    """It learned from other prompts than the one that is climbed, and chose the policy."""
+    results = read_json(sandbox / "results.json")
+    assert isinstance(results, dict)
+    for number, name in (("", "ppo-ptx"), ("-2", "ppo-ptx-2"), ("-2", "ppo")):
+        assert results["stages"][name]["kept_iteration"] < 2, "the best of two rounds, not what came after them"
+        with Workspace.open(sandbox).store() as store:
+            assert f"reward-heldout{number}" in {one.name for one in store.lineage(name).models}
+    both = [results["stages"][name]["rankings"] for name in ("reward-2", "reward-heldout-2")]
+    assert min(both) > 0 and sum(both) == results["stages"]["rank-round-1"]["rankings"] * 2
+    assert results["stages"]["ppo-blind"]["stopped"] == results["stages"]["ppo-kl-free"]["stopped"] == ""
+    assert "heldout_score" not in (sandbox / "runs" / "ppo-kl-free" / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("name", ["sandbox", "real"])
+def test_the_model_that_stops_ppo_is_the_one_trained_for_it(name: str) -> None:
+    config = find(name).config().model_copy(update={"data": "."})
+    assert "reward-heldout" not in {stage.name for stage in stages_of(config)}
+    checked = {stage.name: stage for stage in stages_of(override(config, ["ppo.stop_by=reward-heldout"]))}
+    assert "reward-heldout" in checked["ppo-ptx"].after and "reward-heldout" in checked
+    with pytest.raises(ConfigError, match=r"ppo\.stop_by is 'reward-judge', expected 'reward-heldout'"):
+        stages_of(override(config, ["ppo.stop_by=reward-judge"]))
+
+
+def test_labels_are_checked_by_a_model_from_another_seed() -> None:
+    config = find("labels").config().model_copy(update={"base": "."})
+    with pytest.raises(ConfigError, match=r"ppo\.stop_by is 'reward-2', expected none"):
+        stages_of(override(config, ["ppo.stop_by=reward-2"]))
+    several = override(config, ["ppo.stop_by=reward-2", "labels.reward_models=2"])
+    assert "reward-2" in {stage.name: stage for stage in stages_of(several)}["ppo-ptx"].after
+
+
 def test_running_again_runs_nothing(sandbox: Path) -> None:
-    assert all(outcome.skipped for outcome in run(tiny("sandbox", "rounds=2"), sandbox))
+    assert all(outcome.skipped for outcome in run(tiny("sandbox", *TWO_ROUNDS), sandbox))
 
 
 def test_gold_is_read_by_the_evaluation_alone() -> None:
