@@ -92,17 +92,19 @@ def test_a_table_with_a_column_for_each_judge(heed: Heed, workspace: Path, pairs
     heading, *rows = [line for line in out.splitlines() if line.strip()][1:]
     assert heading.split() == ["length", "reward", "random"]
     table = {parts[0]: parts[1:] for parts in (re.split(r" {2,}", row.strip()) for row in rows)}
-    assert table["prefers what most people prefer"][0].startswith("75.0 (")
+    assert table["prefers what most annotators prefer"][0].startswith("75.0 (")
     assert table["prefers the longer answer"][0].startswith("100.0 (")
     assert table["says the same in both orders"][:2] == ["–", "–"]
     assert table["pairs judged"] == ["12", "12", "12"]
     assert "right on s0" in out and "agree" in out
+    assert table["length − reward"][1] == "12" and float(table["length − reward"][2]) <= 1.0
 
 
 def test_json_and_a_limit(heed: Heed, workspace: Path, pairs: str) -> None:
     _, out, _ = heed("judge", "length", "--data", pairs, "-w", workspace, "--limit", "5", "--json")
     page = json.loads(out)
     assert page["pairs"] == 5 and page["left_out"] == [] and page["judges"]["length"]["judged"] == 5
+    assert page["differences"] == []
 
 
 def test_a_language_model_behind_a_server(heed: Heed, workspace: Path, pairs: str, server: str) -> None:

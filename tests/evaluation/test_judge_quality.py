@@ -11,7 +11,7 @@ import pytest
 
 from heed.errors import DataError
 from heed.evaluation.baselines import LengthScorer
-from heed.evaluation.judge_quality import JudgeQuality, judge_quality, quality_of
+from heed.evaluation.judge_quality import JudgeQuality, compare_judges, judge_quality, quality_of
 from heed.evaluation.judged_pairs import JudgedPair, Label, read_judged
 from heed.evaluation.verdicts import Verdict, Verdicts, ai_decides, chance_decides, scorer_decides
 from heed.feedback.ai_judge import AIJudge, Price
@@ -130,6 +130,22 @@ def test_the_price_of_a_thousand() -> None:
     judge = AIJudge(Metered(first), name="fake", price=Price(prompt=0.5, completion=2.0))
     found = judge_quality(ai_decides(judge), made_up(10))
     assert found.tokens_per_1000 == 401_000 and found.cost_per_1000 == pytest.approx(0.5 * 0.4 + 2.0 * 0.001)
+
+
+def test_judges_are_compared_on_the_pairs_that_both_judged() -> None:
+    pairs = [*made_up(80), pair(99, "poison q9", "q1", 1)]
+    matchups = [one.matchup() for one in pairs]
+    said = {
+        "perfect": ai_decides(AIJudge(FragileJudge(best), name="perfect"))(matchups),
+        "length": ai_decides(AIJudge(FakeJudge(longer), name="length"))(matchups),
+        "place": ai_decides(AIJudge(FakeJudge(first), name="place"))(matchups),
+    }
+    found = {(one.a, one.b): one for one in compare_judges(said, pairs)}
+    assert found["perfect", "length"].estimate.value == pytest.approx(0.25)
+    assert found["perfect", "length"].estimate.n == 80 and found["length", "place"].estimate.n == 81
+    assert found["perfect", "place"].estimate.value == 0.5 and found["perfect", "place"].p_holm < 0.001
+    nothing = compare_judges({"a": said["place"], "b": Verdicts(verdicts=())}, pairs)
+    assert nothing == []
 
 
 def test_json_is_json() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from heed.errors import DataError
-from heed.evaluation.judged_pairs import label_rates, pairs_of_rankings, read_judged
+from heed.evaluation.judged_pairs import label_rates, pairs_of_rankings, read_judged, verdicts_of_labels
+from heed.evaluation.preference import summarize
 from heed.records import Completion, Prompt, Ranking
 
 LLMBAR = {"subset": "natural", "input": "Say hi.", "output_1": "Hi!", "output_2": "Bye!", "label": 1}
@@ -150,6 +151,34 @@ def test_a_sample_is_drawn_from_everywhere_and_keeps_the_order(tmp_path: Path) -
     numbers = [int(one.id.removeprefix("llmbar-")) for one in drawn.pairs]
     assert numbers == sorted(numbers) and len(set(numbers)) == 30
     assert min(Counter(one.subset for one in drawn.pairs).values()) > 8
+
+
+def test_labels_are_verdicts_on_the_models(tmp_path: Path) -> None:
+    kinds = [{**PREFERENCE, "preference": value} for value in (1, 2, 2, 1.5)]
+    pairs = read_judged("alpaca-eval", alpaca_eval(tmp_path / "a", *kinds)).pairs
+    unnamed = read_judged("llmbar", write(tmp_path / "l.jsonl", LLMBAR)).pairs
+    found = summarize(verdicts_of_labels([*pairs, *unnamed]), "x")
+    assert found.standings["y"].win_rate.value == (0 + 1 + 1 + 0.5) / 4 and found.judge == "gpt4"
+    assert found.words["y"].value == 1.0
+
+
+LEADERBOARD = {
+    "gpt4": 95.28, "zephyr-7b-beta": 90.60, "gpt-3.5-turbo-0301": 89.37, "guanaco-65b": 71.80,
+    "llama-2-7b-chat-hf": 71.37, "vicuna-13b": 70.43, "oasst-rlhf-llama-33b": 66.52, "falcon-40b-instruct": 45.71,
+    "alpaca-farm-ppo-human": 41.24, "phi-2": 30.66, "alpaca-7b": 26.46, "text_davinci_001": 15.17,
+}  # fmt: skip
+"""AlpacaEval's own win rates by GPT-4 against text_davinci_003 on all 805 instructions; the file at hand has 640."""
+
+
+def test_win_rates_are_those_of_alpaca_evals_leaderboard(public_data: Callable[[str], Path]) -> None:
+    pairs = read_judged("alpaca-eval", public_data("alpaca-eval")).pairs
+    found = summarize(verdicts_of_labels(pairs), "text_davinci_003")
+    for model, published in LEADERBOARD.items():
+        rate = found.standings[model].win_rate
+        assert rate.low <= published / 100 <= rate.high, (model, rate)
+        assert rate.value == pytest.approx(published / 100, abs=0.02)
+    order = sorted(LEADERBOARD, key=lambda model: -found.elo[model].value)
+    assert order[:3] == ["gpt4", "zephyr-7b-beta", "gpt-3.5-turbo-0301"] and order[-1] == "text_davinci_001"
 
 
 def test_the_published_files(public_data: Callable[[str], Path]) -> None:

@@ -6,11 +6,13 @@ import json
 import math
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from heed.errors import DataError
 from heed.evaluation.judged_items import items_of, rate_of
+from heed.evaluation.model_ratings import ratings_by_model
 from heed.evaluation.preference import compare_models, matchups, summarize, verdicts_of_rankings
 from heed.evaluation.verdicts import (
     Decide,
@@ -25,9 +27,10 @@ from heed.evaluation.verdicts import (
 )
 from heed.feedback.ai_judge import AIJudge
 from heed.feedback.scorer_judge import ScorerJudge
-from heed.records import Completion, Labeler, Prompt, Ranking
+from heed.records import Completion, Labeler, Prompt, Ranking, Rating
 from heed.roles import Decoding
 from heed.stats.power import comparisons_needed
+from heed.store import Store
 from judge_fakes import FakeJudge, FragileJudge, Say, best, favouring, leaning, longer, nonsense
 
 
@@ -246,6 +249,27 @@ def test_peoples_rankings_count_by_the_models_that_answered() -> None:
     assert found.judge == "2 judges" and found.order_bias is None and found.prompts == 2
     only = verdicts_of_rankings(rankings, ["new", "old"])
     assert {name for one in only.verdicts for name in (one.first, one.second)} == {"new", "old"}
+
+
+def test_labels_in_a_store_count_by_model(tmp_path: Path) -> None:
+    prompts = prompts_of(8)
+    new, old = answers_of("new", 8), answers_of("old", 8)
+    with Store.open(tmp_path / "heed.db") as store:
+        store.add_prompts(prompts)
+        store.add_labelers([Labeler(id="ann"), Labeler(id="gone")])
+        pairs = list(zip(prompts, new, old, strict=True))
+        for place, (prompt, ours, theirs) in enumerate(pairs):
+            tiers = (0, 1) if place < 6 else (1, 0)
+            store.add_rankings([Ranking(prompt=prompt, completions=(ours, theirs), tiers=tiers, labeler="ann")])
+            store.add_ratings([Rating(prompt=prompt, completion=ours, overall=5, flags={"fails_task": place < 2},
+                                      labeler="ann")])  # fmt: skip
+        store.add_rankings([Ranking(prompt=prompts[0], completions=(new[0], old[0]), tiers=(1, 0), labeler="gone")])
+        store.withdraw_labeler("gone")
+        found = summarize(verdicts_of_rankings(store.rankings()), "old")
+        rated = ratings_by_model(store.ratings())
+    assert found.standings["new"].win_rate.value == 0.75 and found.standings["new"].win_rate.n == 8
+    assert found.judge == "ann" and found.words["new"].value > 3
+    assert rated["new"].overall.mean.value == 5 and rated["new"].figure_4["attempts_instruction"].value == 0.75
 
 
 def test_models_that_never_met_the_baseline_have_no_rate_but_strengths_if_they_are_connected() -> None:

@@ -23,15 +23,16 @@ from heed.cli.talk import SeedOption, ServerOption
 if TYPE_CHECKING:
     from heed.evaluation.judge_quality import JudgeQuality
     from heed.feedback.ai_judge import Price
+    from heed.stats.tests import PairedDifference
 
 SHARES = {
-    "accuracy": "prefers what most people prefer",
+    "accuracy": "prefers what most annotators prefer",
     "agreement": "agrees with one of them",
     "people_agreement": "  two of them agree",
     "exact": "says what most say, ties too",
     "people_exact": "  one of them says what the others say",
     "prefers_longer": "prefers the longer answer",
-    "people_prefer_longer": "  they do",
+    "people_prefer_longer": "  the annotators do",
     "accuracy_longer_better": "right where the longer is better",
     "accuracy_longer_worse": "right where the longer is worse",
     "first": "prefers the answer shown first",
@@ -80,7 +81,7 @@ def judge(
     [dim]Example:[/]  heed judge reward length --data llmbar:pairs.jsonl --limit 200
     """
     from heed.cli.judges import JudgeSettings, decider
-    from heed.evaluation.judge_quality import judge_quality
+    from heed.evaluation.judge_quality import compare_judges, quality_of
     from heed.evaluation.judged_pairs import read_judged
     from heed.runtime.progress import open_progress
 
@@ -101,17 +102,21 @@ def judge(
         timeout=timeout,
         seed=seed,
     )
-    qualities: dict[str, JudgeQuality] = {}
+    matchups = [pair.matchup() for pair in held.pairs]
     try:
-        for one in dict.fromkeys(judges):
-            qualities[one] = judge_quality(decider(workspace, one, settings, progress), held.pairs, seed=seed)
+        said = {one: decider(workspace, one, settings, progress)(matchups) for one in dict.fromkeys(judges)}
     finally:
         progress.close()
+    qualities = {one: quality_of(verdicts, held.pairs, seed=seed) for one, verdicts in said.items()}
+    differences = compare_judges(said, held.pairs, seed=seed)
     if as_json:
         results = {one: quality.as_json() for one, quality in qualities.items()}
-        print_json({"data": data, "pairs": len(held.pairs), "left_out": list(held.left_out), "judges": results})
+        page: dict[str, Any] = {"data": data, "pairs": len(held.pairs), "left_out": list(held.left_out)}
+        page |= {"judges": results, "differences": [one.as_json() for one in differences]}
+        print_json(page)
         return
     _print(qualities, f"{len(held.pairs)} pairs of {path}")
+    _print_differences(differences)
     for line in held.left_out[:3]:
         say(f"left out: {line}")
 
@@ -153,6 +158,17 @@ def _print(qualities: Mapping[str, JudgeQuality], title: str) -> None:
     for name, one in documents.items():
         for failure in one["failure_reasons"][:2]:
             say(f"{name} failed on {failure['count']}: {failure['reason']}")
+
+
+def _print_differences(differences: Sequence[PairedDifference]) -> None:
+    """Which judge is right more often, on the pairs that both judged."""
+    rows = [
+        [f"{one.a} − {one.b}", _share(one.estimate.as_json()), f"{one.estimate.n:,}", f"{one.p_holm:.3g}"]
+        for one in differences
+    ]
+    print_table(
+        "Right more often, on pairs both judged (percentage points)", ["", "difference", "pairs", "p (Holm)"], rows
+    )
 
 
 def _rows_of_subsets(found: Sequence[Mapping[str, Any]]) -> list[list[str]]:

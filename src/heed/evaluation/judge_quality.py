@@ -8,7 +8,7 @@ Stiennon et al. 2020, section 4.3 (where the better one is the shorter).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -21,6 +21,7 @@ from heed.evaluation.verdicts import Decide, Undecided, Verdict, Verdicts
 from heed.evaluation.win_rates import num_words
 from heed.stats import Estimate, NoiseBound, bootstrap_mean, noise_bound
 from heed.stats.preference import OrderBias
+from heed.stats.tests import PairedDifference, compare_families
 
 _OUTCOME: Mapping[Label, float] = {1: 1.0, 2: 0.0, 0: 0.5}
 
@@ -153,10 +154,40 @@ def quality_of(verdicts: Verdicts, pairs: Sequence[JudgedPair], *, seed: int = 0
     )
 
 
+def compare_judges(
+    said: Mapping[str, Verdicts], pairs: Sequence[JudgedPair], *, seed: int = 0
+) -> list[PairedDifference]:
+    """Which judges are right more often: the difference in ``accuracy`` of every two, on the pairs that both judged.
+
+    Args:
+        said: each judge's verdicts on the pairs.
+        pairs: the pairs, in the order in which they were decided.
+        seed: of intervals and tests.
+
+    Intervals and p-values cluster by prompt; p-values are adjusted over all pairs of judges.
+    """
+    right = {
+        name: {one.number: one for one in _judged(verdicts, pairs) if one.majority not in (None, 0)}
+        for name, verdicts in said.items()
+    }
+    figures: dict[str, dict[str, list[float]]] = {}
+    clusters: dict[str, list[str] | None] = {}
+    for a, b in combinations(right, 2):
+        shared = [number for number in right[a] if number in right[b]]
+        if shared:
+            figure = f"{a} and {b}"
+            figures[figure] = {name: [right[name][number].right for number in shared] for name in (a, b)}
+            clusters[figure] = [right[a][number].cluster for number in shared]
+    found = compare_families(figures, clusters, unit_interval=tuple(figures), seed=seed)
+    return [replace(one, figure="") for one in found]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
     """A pair with what the judge said of it."""
 
+    number: int
+    """Of the pair."""
     pair: JudgedPair
     item: Item
     """Seen from the pair's first answer."""
@@ -207,6 +238,7 @@ def _judged(verdicts: Verdicts, pairs: Sequence[JudgedPair]) -> list[_Judged]:
     lost = {one.item for one in verdicts.failures}
     return [
         _Judged(
+            number=number,
             pair=pairs[number],
             item=items_of(held)[0][0],
             gap=num_words(pairs[number].first.text) - num_words(pairs[number].second.text),

@@ -18,7 +18,8 @@ from heed.data.formats.instructions import task_prompt
 from heed.data.lines import Row, read_rows
 from heed.data.readers import READERS, read_rankings
 from heed.errors import DataError, nearest
-from heed.evaluation.verdicts import Matchup
+from heed.evaluation.verdicts import Matchup, Verdict, Verdicts
+from heed.evaluation.win_rates import num_words
 from heed.records import Completion, Prompt, Ranking, content_id
 
 Label: TypeAlias = Literal[0, 1, 2]
@@ -243,6 +244,33 @@ def _one_of(directory: Path, name: str) -> Path:
         if (directory / f"{name}{suffix}").is_file():
             return directory / f"{name}{suffix}"
     raise DataError(f"{directory}: there is no {name}.jsonl or {name}.jsonl.gz; expected AlpacaEval's files")
+
+
+def verdicts_of_labels(pairs: Iterable[JudgedPair], *, what: str = "") -> Verdicts:
+    """Every label as a verdict, for ``heed.evaluation.preference.summarize``: win rates of the models that answered.
+
+    Pairs whose answers do not name two models are left out.
+    """
+    outcomes: Mapping[Label, float] = {1: 1.0, 2: 0.0, 0: 0.5}
+    verdicts: list[Verdict] = []
+    for pair in pairs:
+        models = pair.first.policy, pair.second.policy
+        if not all(models) or models[0] == models[1]:
+            continue
+        words = num_words(pair.first.text), num_words(pair.second.text)
+        for place, label in enumerate(pair.labels):
+            verdicts.append(
+                Verdict(
+                    prompt_id=pair.prompt.id,
+                    first=models[0],
+                    second=models[1],
+                    outcome=outcomes[label],
+                    words=words,
+                    judge=pair.annotators[place] if place < len(pair.annotators) else "",
+                    item=len(verdicts),
+                )
+            )
+    return Verdicts(verdicts=tuple(verdicts), what=what or "The labels of the file.")
 
 
 def label_rates(pairs: Sequence[JudgedPair]) -> dict[str, float]:
