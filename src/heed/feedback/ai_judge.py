@@ -214,7 +214,9 @@ class AIJudge:
             [completions[group][j] for group, _, j in pairs],
         )
         points = [[0.0] * len(row) for row in completions]
-        failures: dict[int, str] = {}
+        failures = {
+            group: f"{len(row)} answers, expected at least 2" for group, row in enumerate(completions) if len(row) < 2
+        }
         for (group, i, j), judgements in zip(pairs, judged, strict=True):
             outcome = outcome_of_first(judgements)
             if outcome is None:
