@@ -176,7 +176,7 @@ def test_a_group_that_cannot_be_ranked_is_named_and_the_others_are_ranked() -> N
     assert not isinstance(good, RankingFailure) and good.tiers == (0, 1)
     assert failed == RankingFailure(prompts[1].id, "cannot bear poison")
     (alone,) = made.try_rank([PROMPT], [(GOOD,)])
-    assert alone == RankingFailure(PROMPT.id, "1 answers, expected at least 2")
+    assert alone == RankingFailure(PROMPT.id, "1 answer(s), expected at least 2")
     with pytest.raises(EndpointError, match=rf"1 of 2 groups .* of prompt {prompts[1].id}: cannot bear poison"):
         made.rank(prompts, [(GOOD, BAD)] * 2)
 

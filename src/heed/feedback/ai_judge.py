@@ -215,7 +215,7 @@ class AIJudge:
         )
         points = [[0.0] * len(row) for row in completions]
         failures = {
-            group: f"{len(row)} answers, expected at least 2" for group, row in enumerate(completions) if len(row) < 2
+            group: f"{len(row)} answer(s), expected at least 2" for group, row in enumerate(completions) if len(row) < 2
         }
         for (group, i, j), judgements in zip(pairs, judged, strict=True):
             outcome = outcome_of_first(judgements)
