@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from heed.evaluation.preference import compare_models, summarize
+from heed.evaluation.tasks.cache import Cache
 from heed.evaluation.verdicts import ai_decides
-from heed.feedback.ai_judge import AIJudge, Price
+from heed.feedback.ai_judge import AIJudge, Kept, Price
 from heed.generation.client import OpenAISampler
 from heed.records import Completion, Prompt
 from judge_fakes import SHOWN, quality
@@ -78,11 +81,18 @@ def server() -> Iterator[JudgeServer]:
     made.http.server_close()
 
 
-def judge(server: JudgeServer, *, timeout: float = 5.0, attempts: int = 3, price: Price | None = None) -> AIJudge:
+def judge(
+    server: JudgeServer,
+    *,
+    timeout: float = 5.0,
+    attempts: int = 3,
+    price: Price | None = None,
+    kept: Kept | None = None,
+) -> AIJudge:
     sampler = OpenAISampler(
         server.url, "m", attempts=attempts, timeout_seconds=timeout, parallel=4, sleep=lambda seconds: None
     )
-    return AIJudge(sampler, name="m", price=price)
+    return AIJudge(sampler, name="m", price=price, kept=kept)
 
 
 def about(number: int, question: str) -> bool:
@@ -165,3 +175,36 @@ def test_a_wrong_key_is_asked_once_and_said_of_all(server: JudgeServer) -> None:
     found = compare_models(PROMPTS, ANSWERS, ai_decides(AIJudge(sampler, name="m")), "old")
     assert len(found.failures) == 12 and sum(server.asked.values()) == 1
     assert "no such key" in found.failures[0].reason and "refuses all requests" in found.failures[-1].reason
+
+
+def test_after_a_server_has_recovered_only_what_failed_is_asked_again(server: JudgeServer, tmp_path: Path) -> None:
+    server.reply = lambda question, before: (200, b"<html>gateway") if about(4, question) else fair(question)
+    path = tmp_path / "kept.jsonl"
+    first = compare_models(PROMPTS, ANSWERS, ai_decides(judge(server, kept=Cache(path))), "old")
+    assert len(first.verdicts) == 10 and len(first.failures) == 2
+    server.reply = lambda question, _: fair(question)
+    again = compare_models(PROMPTS, ANSWERS, ai_decides(judge(server, kept=Cache(path))), "old")
+    assert len(again.verdicts) == 12 and not again.failures
+    assert sorted(server.asked.values()) == [1] * 10 + [2] * 2
+    assert sum(one.tokens or 0 for one in again.verdicts) == 12 * 101
+
+
+def test_a_server_that_fails_at_random_changes_no_verdict(server: JudgeServer) -> None:
+    number = 60
+    prompts = [Prompt.from_text(f"Request {n}") for n in range(number)]
+    answers = {
+        name: [Completion(text=f"{name} q{(n * shift) % 7}", policy=name) for n in range(number)]
+        for name, shift in (("new", 3), ("old", 5))
+    }
+    calm = compare_models(prompts, answers, ai_decides(judge(server)), "old")
+
+    def moody(question: str, before: int) -> Answer:
+        mood = random.Random(f"{question} {before}").random()
+        return (429, b"") if mood < 0.2 else (500, b"oops") if mood < 0.4 else fair(question)
+
+    server.reply = moody
+    rough = compare_models(prompts, answers, ai_decides(judge(server, attempts=20)), "old")
+    assert not rough.failures
+    assert [(v.item, v.order, v.outcome) for v in rough.verdicts] == [
+        (v.item, v.order, v.outcome) for v in calm.verdicts
+    ]
