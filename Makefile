@@ -2,6 +2,7 @@
 #
 #   make run      sets everything up, then runs the whole loop on the sandbox: prints the ladder and the report's path
 #   make test     sets everything up, then runs all checks and tests
+#   make bench    sets everything up, then measures Heed beside TRL, vLLM and transformers
 #
 #   make run SEED=1 WORKSPACE=another       another run beside the first
 #   make run TORCH_INDEX=URL                take PyTorch from another index (its CPU build is ten times smaller)
@@ -22,7 +23,7 @@ TOOLS := $(VENV)/ready-to-test
 PIP   := $(BIN)/python -m pip --disable-pip-version-check
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check format coverage docs lock clean
+.PHONY: help run test bench check format coverage docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -33,6 +34,9 @@ run: $(READY) ## set up, then the whole loop on the sandbox
 
 test: check ## set up, then all checks and tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS)
+
+bench: $(READY) ## speed and memory beside TRL, vLLM and transformers (ARGS=--quick)
+	@$(BIN)/python -m benchmarks.speed $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX)) $(ARGS)
 
 check: $(TOOLS) ## style and types
 	$(BIN)/ruff check .
