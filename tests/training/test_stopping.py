@@ -170,3 +170,15 @@ def test_at_the_bound_the_second_model_still_chooses() -> None:
         said = stopping.look(iteration, {"kl": kl, "heldout_score": score}, model)
     assert [one.name for one in said] == ["stopped at the KL bound"]
     assert (stopping.reason, stopping.kept(3)) == ("max_kl", 1)
+
+
+def test_at_the_bound_before_the_second_model_has_chosen_the_measured_policy_is_kept() -> None:
+    stopping, model = Stopping(with_(stop_by="other", max_kl=1.0, patience=5)), nn.Linear(1, 1)
+    stopping.look(0, {"kl": 0.0, "heldout_score": 1.0}, model)
+    with torch.no_grad():
+        model.weight.fill_(7.0)
+    stopping.look(1, {"kl": 3.0, "heldout_score": 1.0}, model)
+    with torch.no_grad():
+        model.weight.fill_(9.0)
+    stopping.put_back(model)
+    assert (stopping.reason, stopping.kept(2), model.weight.item()) == ("max_kl", 1, 7.0)

@@ -54,7 +54,7 @@ class Stopping:
             self._consider(iteration, figures[HELDOUT_SCORE], policy)
         if self._config.max_kl is not None and figures["kl"] > self._config.max_kl:
             self.reason = "max_kl"
-            if HELDOUT_SCORE not in figures:
+            if self._best.at < 0:  # nobody has chosen another yet
                 self._best.consider(0.0, iteration, policy)
             bound: dict[str, Any] = {"metric": "kl", "value": figures["kl"], "low": -inf, "high": self._config.max_kl}
             return [Diagnosis(name="stopped at the KL bound", **bound, meaning=_KL_MEANING)]
