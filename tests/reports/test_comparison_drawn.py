@@ -109,7 +109,7 @@ def test_a_planted_preference_is_found_and_told() -> None:
 
 
 def test_many_tasks_show_as_much_that_got_worse_as_that_got_better() -> None:
-    """Of each task four questions got better by much and one got worse by little; of every other task less is better."""
+    """Four questions of a task got better by much and one got worse by little; in every other task less is better."""
     before, after = [0.0, 0.0, 0.0, 0.0, 1.0, 0.5], [1.0, 1.0, 1.0, 1.0, 0.9, 0.5]
     tasks = []
     for index in range(30):

@@ -395,3 +395,48 @@ def test_the_page_is_written_and_the_document_is_left_as_it_was(tmp_path: Path) 
 def test_a_document_without_models_is_refused() -> None:
     with pytest.raises(DataError, match="has no 'models'"):
         render_comparison({"baseline": "base", "tasks": []})
+
+
+def test_many_figures_are_folded_and_still_there() -> None:
+    """More than forty rows: the tasks' main figures stand open, the others below them."""
+    document = comparison_document()
+    assert show(document).cells("true and informative")[3].startswith("40.5 %")
+    assert "Other figures of the same tasks" not in show(document).text
+    for task in document["tasks"]:
+        (main, *_), figures = task["metrics"], task["figures"]
+        for number in range(5):
+            task["metrics"].append({**main, "name": f"more-{number}", "title": f"more {number} of {task['name']}"})
+            for model in figures:
+                figures[model][f"more-{number}"] = figures[model][main["name"]]
+    html = render_comparison(document)
+    opened, folded = html.split("Other figures of the same tasks")
+    assert opened.count("<tbody>") >= 1 and "more 0 of squad2-4" not in opened
+    page = Page(html)
+    assert page.cells("true and informative")[3].startswith("40.5 %")
+    assert all(page.cells(f"more {number} of squad2-4")[1] for number in range(5))
+    assert "BLEU" in opened and "BLEU" in folded
+
+
+@pytest.mark.parametrize(("what", "count", "told"), [("cut", 41, True), ("cut", 40, False), ("failed", 21, True)])
+def test_questions_that_were_lost_are_told_at_the_top(what: str, count: int, told: bool) -> None:
+    """More than a tenth of 400 cut, or more than a twentieth failed."""
+    document = small()
+    document["tasks"][0][what] = {"old": 0, "new": count}
+    words = {
+        "cut": "In 1 task more than 10 % of some model's questions were longer",
+        "failed": "In 1 task more than 5 %",
+    }
+    assert (words[what] in show(document).text) is told
+
+
+def test_of_many_changed_questions_the_largest_changes_come_first() -> None:
+    document = comparison_document()
+    (first, *_) = document["changed"]
+    document["changed"] = [
+        {**first, "id": f"by-{gap}", "gap": gap, "scores": {"base": 0.0, "ppo-ptx": gap}}
+        for gap in (0.1, 0.9, 0.3, 0.2, 0.5)
+    ]
+    html = render_comparison(document)
+    places = [html.index(f"by-{gap}") for gap in (0.9, 0.5, 0.3, 0.2, 0.1)]
+    assert places == sorted(places)
+    assert places[3] < html.index(">1 more<") < places[4]

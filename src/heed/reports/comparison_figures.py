@@ -41,7 +41,8 @@ def _dot(one: Finding, extent: float, sided: bool) -> Row:
     sign = -1.0 if sided and one.better == "low" else 1.0
     ends = sorted(sign * end for end in (one.low, one.high) if end is not None)
     return {
-        "name": one.name,
+        "name": one.title,
+        "metric": one.metric,
         "better": BETTER.get(one.better, ""),
         "at": _along(sign * (one.value or 0.0), extent),
         "low": _along(ends[0], extent) if len(ends) == 2 else None,

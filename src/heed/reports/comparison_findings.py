@@ -64,8 +64,13 @@ def difference(value: float | None, share: bool, unit: bool = True) -> str:
     if value is None:
         return "–"
     if not share:
-        return number(value, digits_for(value), sign=True)
-    return f"{number(100 * value, 1, sign=True)}{' points' if unit else ''}"
+        return signed(value, digits_for(value))
+    return f"{signed(100 * value, 1)}{' points' if unit else ''}"
+
+
+def signed(value: float, digits: int) -> str:
+    """With its sign, unless nothing is left of it."""
+    return number(value, digits, sign=round(value, digits) != 0)
 
 
 def difference_span(low: float | None, high: float | None, share: bool) -> str:
@@ -73,15 +78,15 @@ def difference_span(low: float | None, high: float | None, share: bool) -> str:
     if low is None or high is None:
         return ""
     if share:
-        return f"{number(100 * low, 1, sign=True)} to {number(100 * high, 1, sign=True)}"
+        return f"{signed(100 * low, 1)} to {signed(100 * high, 1)}"
     digits = digits_for(low, high)
-    return f"{number(low, digits, sign=True)} to {number(high, digits, sign=True)}"
+    return f"{signed(low, digits)} to {signed(high, digits)}"
 
 
 def digits_for(*values: float | None) -> int:
     """Digits after the point for numbers that are no shares, so that about three are left."""
     largest = max((abs(one) for one in values if one is not None), default=0.0)
-    return 3 if largest < 1 else 2 if largest < 100 else 1
+    return 5 if 0 < largest < 0.01 else 3 if largest < 1 else 2 if largest < 100 else 1
 
 
 def subject_of(document: Figures) -> str | None:
@@ -223,7 +228,26 @@ def explained(document: Figures, found: Sequence[Finding]) -> str:
     layouts = list(dict.fromkeys(one["layout"] for one in document["models"] if one.get("layout")))
     if len(layouts) > 1:
         parts.append(f"The models were asked in different layouts ({listed(layouts)}), which the differences include.")
+    for what, share in LOST.items():
+        tasks = sum(_lost(task, what) > share for task in document["tasks"])
+        if tasks:
+            where = "1 task" if tasks == 1 else f"{tasks} tasks"
+            parts.append(f"In {where} more than {percent(share)} of some model's questions {WHY[what]}.")
     return " ".join(parts)
+
+
+LOST = {"failed": 0.05, "cut": 0.1}
+"""Shares of questions beyond which the page warns at its top."""
+WHY = {
+    "failed": "failed and are in no figure",
+    "cut": "were longer than its context and lost their beginning; such figures say little",
+}
+
+
+def _lost(task: Figures, what: str) -> float:
+    """The largest share of the task's questions that was lost in this way by any model."""
+    counts = [count for count in task.get(what, {}).values() if count]
+    return float(max(counts, default=0) / task["n"]) if task.get("n") else 0.0
 
 
 def _figures(count: int) -> str:

@@ -75,6 +75,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template reads."""
     model = comparison_findings.subject_of(document)
     found = comparison_findings.findings(document, model) if model is not None else []
+    folded = sum(len(task["metrics"]) for task in document["tasks"]) > comparison_tables.MOST_ROWS
     sides = {side: [one for one in found if one.outcome == side] for side in ("better", "worse")}
     return {
         "version": document.get("version", ""),
@@ -95,7 +96,10 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "preference_rows": comparison_tables.preference_rows(document),
         "meetings": comparison_tables.meeting_rows(document),
         "order_bias": _order_bias(document.get("preference")),
-        "groups": comparison_tables.figure_groups(document),
+        "groups": comparison_tables.figure_groups(
+            document, comparison_tables.MAIN if folded else comparison_tables.ALL
+        ),
+        "other_groups": comparison_tables.figure_groups(document, comparison_tables.OTHERS) if folded else [],
         "panels": comparison_figures.difference_panels([one for one in found if one.outcome != "untested"]),
         "untested_panels": comparison_figures.difference_panels([one for one in found if one.outcome == "untested"]),
         "pairs": comparison_tables.all_differences(document),

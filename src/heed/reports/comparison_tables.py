@@ -15,6 +15,7 @@ from heed.reports.comparison_findings import (
     findings,
     level_of,
     outcome_of,
+    signed,
     subject_of,
 )
 from heed.reports.drawing import MODELS
@@ -23,6 +24,9 @@ from heed.reports.words import Figures, duration, number, percent
 Row = dict[str, Any]
 LONGEST_TEXT = 6000
 """Characters of a question or an answer that are shown."""
+MOST_ROWS = 40
+"""Of the table of all figures. If there are more, it has the main figures, and a folded one below it the others."""
+ALL, MAIN, OTHERS = slice(None), slice(1), slice(1, None)
 BETTER = {"high": "higher is better", "low": "lower is better"}
 
 
@@ -57,12 +61,14 @@ def p_value(p: float | None) -> str:
 # --- the table of all figures
 
 
-def figure_groups(document: Figures) -> list[Row]:
+def figure_groups(document: Figures, metrics: slice = ALL) -> list[Row]:
     """All tasks under their headings, in the order in which the headings first come; a row for each metric."""
     groups: dict[str, list[Row]] = {}
     for task in document["tasks"]:
+        if not task["metrics"][metrics]:
+            continue
         rows = groups.setdefault(task.get("group") or "Other", [])
-        for place, metric in enumerate(task["metrics"]):
+        for place, metric in enumerate(task["metrics"][metrics]):
             figures = [task["figures"].get(one["name"], {}).get(metric["name"]) for one in document["models"]]
             digits = digits_for(*(one.get("value") for one in figures if one))
             rows.append(
@@ -236,7 +242,7 @@ def changed_groups(document: Figures) -> list[Row]:
     """Questions that changed most between baseline and the page's model, what got worse first."""
     model, metrics = subject_of(document), {one["name"]: one["metrics"] for one in document["tasks"]}
     groups: dict[str, list[Row]] = {"worse": [], "better": [], "changed": []}
-    for one in document.get("changed", []):
+    for one in sorted(document.get("changed", []), key=lambda one: -abs(one.get("gap") or 0.0)):
         ways = metrics.get(one["task"]) or [{}]
         ours, theirs = (one.get("scores", {}).get(name) for name in (model, document["baseline"]))
         gap = one.get("gap") if ours is None or theirs is None else ours - theirs
@@ -246,7 +252,7 @@ def changed_groups(document: Figures) -> list[Row]:
             "id": one["id"],
             "asked": clipped(one.get("asked", "")),
             "right": clipped(one.get("right", "")),
-            "gap": number(one.get("gap"), 2, sign=True),
+            "gap": "–" if one.get("gap") is None else signed(one["gap"], digits_for(one["gap"])),
             "answers": _answers(document, one),
         }
         groups[side if side in groups else "changed"].append(row)
