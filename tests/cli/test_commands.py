@@ -131,19 +131,6 @@ def test_a_conversation_too_long_for_the_model_begins_anew(heed: Heed, workspace
     assert status == 0 and "the conversation begins anew" in out
 
 
-def test_two_models_side_by_side(heed: Heed, workspace: Path) -> None:
-    options = ("-w", workspace, "--max-new-tokens", "4")
-    found = json.loads(heed("compare", "ppo", "sft", *options, "--json")[1])
-    rate = found["win_rate"]
-    scores = [(row["score_a"] > row["score_b"]) + 0.5 * (row["score_a"] == row["score_b"]) for row in found["prompts"]]
-    assert rate["n"] == 6 and rate["value"] == pytest.approx(sum(scores) / 6)
-    assert rate["low"] <= rate["value"] <= rate["high"]
-    same = json.loads(heed("compare", "sft", "sft", *options, "--json")[1])
-    assert same["win_rate"]["value"] == 0.5
-    _, out, _ = heed("compare", "ppo", "sft", *options, "--show", "2")
-    assert out.count("Name ") == 2 and "reward prefers ppo to sft on" in out and "95 % interval" in out
-
-
 def test_what_is_exported_can_be_imported_elsewhere(heed: Heed, workspace: Path, tmp_path: Path) -> None:
     status, out, _ = heed("export", "rankings", f"heed:{tmp_path / 'r.jsonl.gz'}", "-w", workspace)
     assert (status, out) == (0, f"Wrote 1 rows to {tmp_path / 'r.jsonl.gz'}.\n")
@@ -194,7 +181,16 @@ def test_the_version_is_said(heed: Heed) -> None:
         (("sample", "sftt", "Hello.", "-w", "WORKSPACE"), "ppo, reward, sft. Did you mean 'sft'?"),
         (("sample", "sft", "-f", "nothing.txt", "-w", "WORKSPACE"), "nothing.txt: cannot be read"),
         (("chat", "reward", "-w", "WORKSPACE"), "holds a reward model, expected a policy model"),
-        (("compare", "sft", "ppo", "-w", "WORKSPACE", "--judge", "sft"), "holds a policy model, expected a reward"),
+        (("compare", "sft", "-w", "WORKSPACE"), "one model, 'sft'; expected two or more"),
+        (("compare", "sft", "sft", "-w", "WORKSPACE"), "'sft' is named twice"),
+        (("compare", "sft", "ppo", "-w", "WORKSPACE", "--baseline", "pppo"), "baseline is 'pppo', expected one of"),
+        (("compare", "sft", "ppo", "-w", "WORKSPACE", "--judge", "none"), "there is nothing to compare on"),
+        (("compare", "sft", "ppo", "-w", "WORKSPACE", "--judge", "gold"), "nothing has been run here yet"),
+        (("compare", "sft", "ppo", "-w", "WORKSPACE", "--judge", "people"), "nobody has ranked answers of"),
+        (("evaluate", "sft", "-w", "WORKSPACE"), "say what to measure the models on: --data DIR"),
+        (("evaluate", "sft", "-w", "WORKSPACE", "--task", "mmlu"), "say where the files of the task 'mmlu' lie"),
+        (("evaluate", "sft", "-w", "WORKSPACE", "--data", "nowhere"), "data is nowhere, expected a directory"),
+        (("evaluate", "-w", "WORKSPACE", "--data", "nowhere"), "say which models to measure"),
         (("compare", "sft", "ppo", "-w", "WORKSPACE", "--split", "tset"), "no prompts of split 'tset'; its splits are"),
         (("sample", "sft", "Hello.", "--temperature", "-1", "-w", "WORKSPACE"), "temperature is -1.0, expected 0"),
         (("train", "sft", "-w", "WORKSPACE"), "nothing has been run here yet; start with heed run RECIPE"),

@@ -16,6 +16,7 @@ from heed import __version__
 from heed.cli import (
     ask,
     backup,
+    compare,
     crew,
     doctor,
     evaluate,
@@ -23,9 +24,9 @@ from heed.cli import (
     judge,
     label,
     loop,
-    measure,
     people,
     prioritize,
+    report,
     talk,
 )
 from heed.errors import HeedError
@@ -55,9 +56,9 @@ app.command(rich_help_panel="Data")(people.forget)
 app.command(rich_help_panel="Models")(talk.sample)
 app.command(rich_help_panel="Models")(talk.chat)
 app.command(rich_help_panel="Figures")(evaluate.evaluate)
-app.command(rich_help_panel="Figures")(measure.compare)
+app.command(rich_help_panel="Figures")(compare.compare)
 app.command(rich_help_panel="Figures")(judge.judge)
-app.command(rich_help_panel="Figures")(measure.report)
+app.command(rich_help_panel="Figures")(report.report)
 app.command(rich_help_panel="This machine")(doctor.doctor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,7 @@ from heed.cli.common import (
     say,
 )
 from heed.cli.loop import DeviceOption, DTypeOption, QuietOption, saved_config, start
+from heed.cli.measuring import shown
 from heed.errors import ConfigError
 from heed.records import Json
 
@@ -170,26 +171,19 @@ def _list(suite: Suite, as_json: bool) -> None:
 
 
 def _print(document: Mapping[str, Any]) -> None:
-    """One row for each task and figure, one column for each model."""
-    from heed.cli.measuring import shown
-
+    """One row for each task and figure, one column for each model; then what went wrong."""
     models: Mapping[str, Any] = document["models"]
     rows: dict[tuple[str, str], list[str]] = {}
     for place, entry in enumerate(models.values()):
         for task in entry["tasks"]:
-            for metric in task["metrics"]:
-                row = rows.setdefault((task["task"], metric["title"]), ["–"] * len(models))
-                row[place] = shown(task["figures"][metric["name"]], metric["percent"])
+            _fill(rows, task["task"], task["metrics"], task["figures"], place, len(models))
         for task, figures in entry.get("harness", {}).items():
             for name, value in figures.items():
                 rows.setdefault((f"lm-eval {task}", name), ["–"] * len(models))[place] = f"{value:.4g}"
     print_table("Figures with 95 % intervals", ["task", "", *models], [[*key, *row] for key, row in rows.items()])
     for name, entry in models.items():
-        troubles = [
-            f"{task['task']}: {task['failed']} failed ({task['errors'][0]})"
-            for task in entry["tasks"]
-            if task["failed"]
-        ]
+        failed = [task for task in entry["tasks"] if task["failed"]]
+        troubles = [f"{task['task']}: {task['failed']} failed ({task['errors'][0]})" for task in failed]
         cut = sum(task["cut"] for task in entry["tasks"])
         if cut:
             troubles.append(f"{cut:,} questions were longer than its context and lost their beginning")
@@ -197,3 +191,37 @@ def _print(document: Mapping[str, Any]) -> None:
             say(f"{name}: {trouble}")
     for reason in document["left_out"]:
         say(reason)
+
+
+def print_figures(document: Mapping[str, Any]) -> None:
+    """The tasks of a comparison: like :func:`_print`, and the differences that survive the correction."""
+    names = [model["name"] for model in document["models"]]
+    rows: dict[tuple[str, str], list[str]] = {}
+    for task in document["tasks"]:
+        for place, name in enumerate(names):
+            _fill(rows, task["name"], task["metrics"], task["figures"].get(name, {}), place, len(names))
+    print_table("Figures with 95 % intervals", ["task", "", *names], [[*key, *row] for key, row in rows.items()])
+    found = [
+        [task["name"], f"{one['a']} less {one['b']}", shown(one, task["metrics"][0]["percent"]), f"{one['p_holm']:.3f}"]
+        for task in document["tasks"]
+        for one in task["differences"][task["metrics"][0]["name"]]
+        if one["p_holm"] is not None and one["p_holm"] < document["tests"]["false_positive_level"]
+    ]
+    if found:
+        print_table(f"Differences, of {document['tests']['family']} tested", ["task", "", "", "p"], found)
+    elif document["tasks"]:
+        say(f"\nNone of {document['tests']['family']} differences survives the correction for their number.")
+
+
+def _fill(
+    rows: dict[tuple[str, str], list[str]],
+    task: str,
+    metrics: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, Any],
+    place: int,
+    columns: int,
+) -> None:
+    for metric in metrics:
+        row = rows.setdefault((task, metric["title"]), ["–"] * columns)
+        if metric["name"] in figures:
+            row[place] = shown(figures[metric["name"]], metric["percent"])

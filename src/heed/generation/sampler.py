@@ -61,10 +61,15 @@ class LocalSampler:
         return str(self.codec.tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
     def _spells(self, stop: Sequence[str]) -> Callable[[Sequence[int]], bool]:
-        """Whether the text of some tokens has one of the stop strings in it."""
+        """Whether the text of some tokens has one of the stop strings at its end.
+
+        It is asked after each token, so only the end is looked at: a token has a byte at least, and a character that
+        the cut divides has four bytes at most.
+        """
+        longest = max(len(string.encode()) for string in stop) + 4
 
         def ends(token_ids: Sequence[int]) -> bool:
-            text = self._text(token_ids)
+            text = self._text(token_ids[-longest:])
             return any(string in text for string in stop)
 
         return ends

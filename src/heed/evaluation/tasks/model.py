@@ -87,7 +87,7 @@ class LocalModel:
         self.model, self.codec, self.name, self.layout = model, codec, name, layout
         self.temperature, self.seed, self.with_greedy = temperature, seed, with_greedy
         self.fingerprint = content_id(fingerprint, layout, temperature, seed)
-        self._sampler = LocalSampler(model, codec, name)
+        self.sampler = LocalSampler(model, codec, name)
 
     def likelihoods(self, questions: Sequence[Question]) -> list[Reply]:
         """The prompt of a question is computed once for all its choices."""
@@ -118,14 +118,14 @@ class LocalModel:
             new_tokens, seed = min(max_new_tokens, longest), derive_seed(self.seed, "draw", draw) if draw else self.seed
             decoding = Decoding(max_new_tokens=new_tokens, temperature=self.temperature, stop=stop, seed=seed)
             fitted = self._fitted([questions[index] for index in chosen], [new_tokens] * len(chosen))
-            answers = self._sampler.go_on([ids for _, _, ids in fitted], 1, decoding)
+            answers = self.sampler.go_on([ids for _, _, ids in fitted], 1, decoding)
             for index, (shots, cut, _), (answer,) in zip(chosen, fitted, answers, strict=True):
                 replies[index] = Reply(text=answer.text, shots_left_out=shots, cut=cut)
         return replies
 
     def go_on(self, prompt_ids: Sequence[int], decoding: Decoding) -> str:
         """One answer to what the tokens say."""
-        return self._sampler.go_on([prompt_ids], 1, decoding)[0][0].text
+        return self.sampler.go_on([prompt_ids], 1, decoding)[0][0].text
 
     def _ends(self, questions: Sequence[Question]) -> list[list[list[int]]]:
         """The tokens of all choices. In the plain layout the border to what stands before is found in the text."""
@@ -193,7 +193,7 @@ class EndpointModel:
     """A model behind an OpenAI-compatible server: it writes, and cannot weigh."""
 
     def __init__(self, sampler: OpenAISampler, name: str) -> None:
-        self.name, self._sampler = name, sampler
+        self.name, self.sampler = name, sampler
         self.fingerprint = content_id(sampler.url, sampler.model)
 
     def likelihoods(self, questions: Sequence[Question]) -> list[Reply]:
@@ -213,7 +213,7 @@ class EndpointModel:
         for (max_new_tokens, stop, _), chosen in _by_limits(questions).items():
             decoding = Decoding(max_new_tokens=max_new_tokens, temperature=0.0, stop=stop[:MOST_STOPS])
             prompts = [Prompt.from_text(questions[index].layout()) for index in chosen]
-            for index, outcome in zip(chosen, self._sampler.try_sample(prompts, 1, decoding), strict=True):
+            for index, outcome in zip(chosen, self.sampler.try_sample(prompts, 1, decoding), strict=True):
                 replies[index] = (
                     Reply(error=str(outcome)) if isinstance(outcome, EndpointError) else Reply(text=outcome[0].text)
                 )

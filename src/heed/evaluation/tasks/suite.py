@@ -22,7 +22,7 @@ from heed.evaluation.tasks.gsm8k import load_gsm8k
 from heed.evaluation.tasks.items import Task, TextScorer
 from heed.evaluation.tasks.mmlu import load_mmlu
 from heed.evaluation.tasks.prefixes import PrefixMode
-from heed.evaluation.tasks.reading import find_file
+from heed.evaluation.tasks.reading import find_file, read_rows
 from heed.evaluation.tasks.reading_comprehension import load_reading_comprehension
 from heed.evaluation.tasks.summaries import load_summaries
 from heed.evaluation.tasks.super_natural import load_super_natural
@@ -35,6 +35,8 @@ from heed.evaluation.tasks.wsc import load_wsc
 
 SETS = ("rte", "sst2", "boolq", "mnli", "cb", "copa", "wic", "qqp")
 """Of ``nlp-benchmarks``, and each by itself in a directory of its name."""
+SHARED = ("nlp-benchmarks", "nlp-benchmarks-sample")
+"""Directories with one file for several sets."""
 PREFIX_MODES: tuple[PrefixMode, ...] = ("basic", "respectful", "biased")
 MOST_SHOTS = {"mmlu": 5, "bbh": 3}
 """Examples that come with a set."""
@@ -83,11 +85,14 @@ def load_suite(data: Path, wanted: Sequence[str], options: Options) -> Suite:
         raise ConfigError(f"data is {data}, expected a directory with a directory for each data set")
     tasks: list[Task] = []
     missing: list[str] = []
+    shared = {data / one: _sets_in(data / one) for one in SHARED if (data / one).is_dir()}
     for name, places, load in sets():
         if wanted and not any(one.startswith(name) or name.startswith(one) for one in wanted):
             continue
         place = next((data / one for one in places if (data / one).exists()), None)
-        if place is None:
+        if place is not None and name not in shared.get(place, (name,)):
+            missing.append(f"{name}: not measured, as {place} has no rows of it")
+        elif place is None:
             missing.append(f"{name}: not measured, as there is no {' or '.join(places)} in {data}")
         else:
             tasks += load(place, options)
@@ -104,15 +109,20 @@ def load_suite(data: Path, wanted: Sequence[str], options: Options) -> Suite:
     return Suite(tasks=tuple(chosen), left_out=tuple(missing))
 
 
+def _sets_in(place: Path) -> frozenset[str]:
+    """The sets that the one file of a shared directory has rows of."""
+    path = find_file(place, "dev.jsonl", "validation.jsonl", "val.jsonl")
+    return frozenset(row["task"] for _, row in read_rows(path, {"task": str}))
+
+
 def sets() -> list[tuple[str, tuple[str, ...], Load]]:
     """How the tasks of each set begin, the directories it may lie in, and how its tasks are made."""
-    nlp = ("nlp-benchmarks", "nlp-benchmarks-sample")
     return [
         ("truthfulqa", ("truthfulqa",), _truthfulqa),
         ("toxicity", ("real-toxicity-prompts", "instructgpt-samples/real_toxicity_samples.csv.gz"), _toxicity),
         ("winogender", ("winogender",), _winogender),
         ("crows-pairs", ("crows-pairs",), _crows_pairs),
-        *((name, (name, *nlp), _benchmark(name)) for name in SETS),
+        *((name, (name, *SHARED), _benchmark(name)) for name in SETS),
         ("wsc", ("wsc",), _few(load_wsc)),
         ("hellaswag", ("hellaswag",), _few(load_hellaswag)),
         ("mmlu", ("mmlu",), _mmlu),
