@@ -49,7 +49,7 @@ def test_a_function_of_prompt_and_answer_passes_everything() -> None:
 
 
 def test_each_fault_is_found_where_it_is() -> None:
-    assert failed(Wrong(lambda row, place, prompts, groups: 0.1 * place)) == {"swapped", "alone"}
+    assert failed(Wrong(lambda row, place, prompts, groups: 0.1 * place)) == {"swapped", "alone", "company"}
     assert failed(Wrong(lambda row, place, prompts, groups: 0.1 * len(groups[row]))) == {"alone", "company"}
     assert failed(Wrong(lambda row, place, prompts, groups: 0.1 * row)) == {"alone", "one_prompt", "padding"}
     longest = lambda row, place, prompts, groups: 0.1 * max(len(one.text) for one in prompts)  # noqa: E731

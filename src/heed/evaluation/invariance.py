@@ -63,17 +63,12 @@ def check_invariance(
         return []
     before = _score(scorer, groups)
     longest_prompt = max(groups, key=lambda one: len(one[0].text))
-    longest = max((answer for _, answers in groups for answer in answers), key=lambda one: len(one.text))
     ways: list[tuple[str, str, Callable[[], list[list[float]]]]] = [
         ("again", "the same once more", lambda: _score(scorer, groups)),
         ("swapped", "answers in the opposite order", lambda: _swapped(scorer, groups)),
         ("alone", "every answer as a group of its own", lambda: _alone(scorer, groups)),
         ("one_prompt", "every prompt in a batch of its own", lambda: [_score(scorer, [one])[0] for one in groups]),
-        (
-            "company",
-            "with the longest answer of any prompt beside the prompt's own",
-            lambda: [row[:-1] for row in _score(scorer, [(prompt, [*answers, longest]) for prompt, answers in groups])],
-        ),
+        ("company", "beside the prompt's longest answer once more", lambda: _in_company(scorer, groups)),
         (
             "padding",
             "each prompt in a batch with the longest one",
@@ -97,6 +92,13 @@ def _swapped(scorer: Scorer, groups: Groups) -> list[list[float]]:
 def _alone(scorer: Scorer, groups: Groups) -> list[list[float]]:
     singles = iter(_score(scorer, [(prompt, [answer]) for prompt, answers in groups for answer in answers]))
     return [[next(singles)[0] for _ in answers] for _, answers in groups]
+
+
+def _in_company(scorer: Scorer, groups: Groups) -> list[list[float]]:
+    """Another answer's prompt may leave no room for it, so the company is one of the prompt's own."""
+    longest = [max(answers, key=lambda one: len(one.text)) for _, answers in groups]
+    more = [(prompt, [one, *answers]) for (prompt, answers), one in zip(groups, longest, strict=True)]
+    return [row[1:] for row in _score(scorer, more)]
 
 
 def _compare(
