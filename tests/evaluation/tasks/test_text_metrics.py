@@ -145,14 +145,31 @@ def test_drop_by_hand() -> None:
         ("#### none, so 7 in all", "7"),
         ("7 in all. The answer is unclear", "7"),
         ("The result is −8", "-8"),
+        ("They lost -$5", "-5"),
+        ("It takes 10-12 days", "12"),
+        ("So 7 - 3", "3"),
     ],
 )
 def test_the_number_a_solution_ends_on(text: str, number: str) -> None:
     assert final_number(text) == Decimal(number)
 
 
+@given(st.text("0123456789.,-+$€− #²٣a"))
+def test_any_text_has_a_number_or_none(text: str) -> None:
+    number = final_number(text)
+    assert (number is not None) == any("0" <= character <= "9" for character in text)
+
+
 def test_no_number_is_none() -> None:
     assert final_number("I do not know.") is final_number("") is final_number("$, -") is None
+
+
+def test_rouge_with_the_stemmer_of_nltk_is_that_of_google() -> None:
+    porter = pytest.importorskip("nltk.stem.porter")
+    text, reference = "The runners were happily running past the tired cats", "A runner runs happy, passing tiring cat"
+    stemmed = rouge_l(text, reference, porter.PorterStemmer().stem)
+    oracle = RougeScorer(["rougeL"], use_stemmer=True).score(reference, text)["rougeL"].fmeasure
+    assert stemmed == pytest.approx(oracle) and stemmed > rouge_l(text, reference)
 
 
 def test_rouge_on_long_random_texts() -> None:

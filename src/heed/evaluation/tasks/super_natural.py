@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from heed.evaluation.tasks.choices import limited, macro
 from heed.evaluation.tasks.choosing import check_mode
 from heed.evaluation.tasks.items import Marked, Metric, Question, Reply, Shot, Task, mark_each
 from heed.evaluation.tasks.reading import find_file, shown
-from heed.evaluation.tasks.text_metrics import best_rouge_l
+from heed.evaluation.tasks.text_metrics import Stem, best_rouge_l
 from heed.files import read_json
 from heed.records import content_id
 
@@ -33,6 +34,7 @@ def load_super_natural(
     seed: int = 0,
     mode: str = "test",
     tasks: Sequence[str] = (),
+    stem: Stem | None = None,
 ) -> Task:
     """Instances of many tasks, each under its task's definition.
 
@@ -43,6 +45,7 @@ def load_super_natural(
         seed: of the draws.
         mode: ``"test"`` for the tasks that the official list names, ``"all"``.
         tasks: only these, whatever the mode.
+        stem: of words for ROUGE-L; see ``rouge_words``. The paper stems.
 
     Raises:
         DataError: a file is missing or damaged; with file and field.
@@ -59,7 +62,7 @@ def load_super_natural(
         name=f"super-natural-{mode}-{shots}shot",
         title=f"Super-NaturalInstructions, {len(files)} tasks, definition and {shots} examples",
         questions=limited(questions, limit, seed),
-        mark=_mark,
+        mark=partial(_mark, stem),
         metrics=(
             Metric(name="rouge_l", title="ROUGE-L"),
             Metric(name="by_task", title="ROUGE-L, mean over tasks", statistic=macro("rouge_l")),
@@ -67,7 +70,8 @@ def load_super_natural(
         ),
         group="Instructions",
         source="Wang et al. 2022",
-        note="ROUGE-L without stemming (the paper stems); the first line of the answer where no reference has two",
+        note=f"ROUGE-L with{'out' if stem is None else ''} stemming (the paper stems); the first line of the answer "
+        "where no reference has two",
     )
 
 
@@ -161,14 +165,14 @@ def _instance(path: Path, index: int, row: Any) -> tuple[str, tuple[str, ...]]:
     return row["input"], tuple(outputs)
 
 
-def _mark(questions: Sequence[Question], replies: Sequence[Reply]) -> list[Marked]:
-    return mark_each(questions, replies, _metrics)
+def _mark(stem: Stem | None, questions: Sequence[Question], replies: Sequence[Reply]) -> list[Marked]:
+    return mark_each(questions, replies, partial(_metrics, stem))
 
 
-def _metrics(question: Question, reply: Reply) -> Mapping[str, float]:
+def _metrics(stem: Stem | None, question: Question, reply: Reply) -> Mapping[str, float]:
     normal = _normal(reply.text)
     return {
-        "rouge_l": best_rouge_l(reply.text, question.references),
+        "rouge_l": best_rouge_l(reply.text, question.references, stem),
         "exact_match": float(any(normal == _normal(one) for one in question.references)),
     }
 

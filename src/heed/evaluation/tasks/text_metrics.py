@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import TypeAlias
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -21,7 +22,8 @@ _NO_ANSWER = re.compile(
     r"|(it is |that is )?not (stated|given|mentioned|in|answerable)( in)?( background| passage| text| context)?)"
 )
 _WORD = re.compile(r"[a-z0-9]+")
-_NUMBER = re.compile(r"[-+−]?\s?[$€£¥]?\s?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
+_NUMBER = re.compile(r"(?:(?<![0-9a-zA-Z)%])[-−])?[$€£¥]?\s?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
+"""A minus counts where it stands at the number and behind no other: 10-3 and 10 - 3 end on 3."""
 _FINAL = re.compile(r"####|answer is|answer:", re.IGNORECASE)
 
 
@@ -141,21 +143,32 @@ def _is_number(text: str) -> bool:
 # --- ROUGE-L
 
 
-def rouge_words(text: str) -> list[str]:
-    """The words of Google's ``rouge_score``: runs of a-z and 0-9 after lower-casing, not stemmed."""
-    return _WORD.findall(text.lower())
+Stem: TypeAlias = Callable[[str], str]
+"""What a word is a form of, such as ``nltk.stem.porter.PorterStemmer().stem``."""
 
 
-def rouge_l(text: str, reference: str) -> float:
+def rouge_words(text: str, stem: Stem | None = None) -> list[str]:
+    """The words of Google's ``rouge_score``: runs of a-z and 0-9 after lower-casing.
+
+    Args:
+        text: any text.
+        stem: put words of more than three letters in this form, as ``rouge_score`` does with ``use_stemmer=True`` and
+            the Porter stemmer of nltk, which Heed does not bring along. By default words stay as they are.
+    """
+    words: list[str] = _WORD.findall(text.lower())
+    return words if stem is None else [stem(word) if len(word) > 3 else word for word in words]
+
+
+def rouge_l(text: str, reference: str, stem: Stem | None = None) -> float:
     """F1 of the longest common subsequence of words (Lin 2004, section 3; sentence level, as ``rougeL``)."""
-    ours, theirs = rouge_words(text), rouge_words(reference)
+    ours, theirs = rouge_words(text, stem), rouge_words(reference, stem)
     common = common_subsequence(ours, theirs)
     return 2.0 * common / (len(ours) + len(theirs)) if common else 0.0
 
 
-def best_rouge_l(text: str, references: Sequence[str]) -> float:
+def best_rouge_l(text: str, references: Sequence[str], stem: Stem | None = None) -> float:
     """ROUGE-L with the reference that fits best; 0 without references."""
-    return max((rouge_l(text, one) for one in references), default=0.0)
+    return max((rouge_l(text, one, stem) for one in references), default=0.0)
 
 
 def common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
@@ -187,8 +200,5 @@ def final_number(text: str) -> Decimal | None:
     return _as_number(numbers[-1]) if numbers else None
 
 
-def _as_number(text: str) -> Decimal | None:
-    try:
-        return Decimal(re.sub(r"[^\d.\-]", "", text.replace("−", "-")))
-    except InvalidOperation:
-        return None
+def _as_number(text: str) -> Decimal:
+    return Decimal(re.sub(r"[^0-9.\-]", "", text.replace("−", "-")))
