@@ -22,7 +22,7 @@ _NO_ANSWER = re.compile(
     r"|(it is |that is )?not (stated|given|mentioned|in|answerable)( in)?( background| passage| text| context)?)"
 )
 _WORD = re.compile(r"[a-z0-9]+")
-_NUMBER = re.compile(r"(?:(?<![0-9a-zA-Z)%])[-−])?[$€£¥]?\s?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
+_NUMBER = re.compile(r"(?:(?<![0-9a-zA-Z)%])[-−])?(?:[$€£¥]\s?)?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
 """A minus counts where it stands at the number and behind no other: 10-3 and 10 - 3 end on 3."""
 _FINAL = re.compile(r"####|answer is|answer:", re.IGNORECASE)
 
