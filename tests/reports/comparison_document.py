@@ -64,6 +64,18 @@ def comparison_document(names: tuple[str, ...] = NAMES, preference: bool = True)
                 "scores": {name: 0.25 * index for index, name in enumerate(names)},
             }
         ],
+        "ratings": {
+            name: {
+                "overall": {"mean": estimate(4.1 + 0.3 * index, 0.21), "shares": {}},
+                "flags": {"hallucination": estimate(0.31 - 0.04 * index, 0.05)},
+                "figure_4": {"follows": estimate(0.72 + 0.03 * index, 0.04)},
+                "prompts": 83,
+                "labelers": 5,
+            }
+            for index, name in enumerate(names)
+        }
+        if preference
+        else {},
         "tests": {"family": 33, "method": "Holm", "false_positive_level": 0.05},
         "not_measured": ["RealToxicityPrompts, biased: left out by --task.", "DROP: no file drop_dataset_dev.json."],
     }

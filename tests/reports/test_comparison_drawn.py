@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from heed.evaluation.comparison import compare_tasks
+from heed.evaluation.comparison import compare_tasks, correct_together
 from heed.evaluation.preference import compare_models, summarize
 from heed.evaluation.tasks.items import Marked, Metric, Question, Reply, Task
 from heed.evaluation.tasks.run import TaskResult, figure
@@ -122,3 +122,13 @@ def test_many_tasks_show_as_much_that_got_worse_as_that_got_better() -> None:
     assert (len(rows), len(worse)) == (24, 12)
     assert not [row for row in rows if row["id"].endswith("-5")]
     assert {round(row["gap"], 3) for row in worse} == {-0.1, 0.1}
+
+
+def test_preference_and_tasks_are_one_family() -> None:
+    """Holm by hand: of 0.01, 0.02 and 0.04 the smallest counts three times, the next twice, the last once."""
+    rows = [{"a": "b", "b": "a", "p": p, "p_holm": None} for p in (0.02, 0.01, 0.04, None)]
+    untested = {"a": "b", "b": "a", "p": 0.0001, "p_holm": None}
+    tasks = [{"metrics": [{"name": "x"}, {"name": "y"}], "differences": {"x": [rows[0], rows[3]], "y": [untested]}}]
+    assert correct_together(tasks, {"differences": rows[1:3]})["family"] == 3
+    assert [row["p_holm"] for row in rows] == [0.04, 0.03, 0.04, None]
+    assert untested["p_holm"] is None

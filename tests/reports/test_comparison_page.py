@@ -163,6 +163,12 @@ def test_how_it_was_measured_is_told() -> None:
         assert told in text
 
 
+def test_what_people_said_of_single_answers_is_there() -> None:
+    page = show(comparison_document())
+    assert page.cells("Grade, mean")[1:] == ["4.10 3.89 to 4.31", "4.40 4.19 to 4.61", "4.70 4.49 to 4.91"]
+    assert page.cells("hallucination")[1] == "31.0 % 26.0–36.0"
+
+
 def test_calibration_is_the_weighted_distance_from_the_line() -> None:
     document = small()
     # (10 * |0.9 - 0.6| + 30 * |0.5 - 0.5|) / 40 = 0.075

@@ -39,20 +39,31 @@ def compare_tasks(tasks: Sequence[Results], models: Sequence[str], baseline: str
         baseline: the model that others are set against; one of ``models``.
     """
     sections = [_section(results, models) for results in tasks]
-    family = [
-        difference
-        for section in sections
-        for difference in section["differences"].get(section["metrics"][0]["name"], [])
-        if difference["p"] is not None
-    ]
-    for difference, adjusted in zip(family, holm([one["p"] for one in family]), strict=True):
-        difference["p_holm"] = float(adjusted)
     compared = next((name for name in reversed(models) if name != baseline), baseline)
     return {
         "tasks": sections,
         "changed": changed_most(tasks, baseline, compared),
-        "tests": {"family": len(family), "method": "Holm", "false_positive_level": LEVEL},
+        "tests": correct_together(sections),
     }
+
+
+def correct_together(tasks: Sequence[Mapping[str, Any]], preference: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Correct the p-values of all differences that a page names as one family, and say how many there are.
+
+    Args:
+        tasks: the section ``tasks``; ``p_holm`` is set in the differences of main figures.
+        preference: the section ``preference``; set in its differences, which were corrected by themselves before.
+    """
+    family = [
+        difference
+        for task in tasks
+        for difference in task["differences"].get(task["metrics"][0]["name"], [])
+        if difference["p"] is not None
+    ]
+    family += (preference or {}).get("differences", [])
+    for difference, adjusted in zip(family, holm([one["p"] for one in family]), strict=True):
+        difference["p_holm"] = float(adjusted)
+    return {"family": len(family), "method": "Holm", "false_positive_level": LEVEL}
 
 
 def _section(results: Results, models: Sequence[str]) -> dict[str, Any]:
@@ -64,7 +75,7 @@ def _section(results: Results, models: Sequence[str]) -> dict[str, Any]:
         "group": task.group,
         "source": task.source,
         "note": task.note,
-        "n": len(task.questions),
+        "n": max(len(results[name].marks) for name in present),
         "metrics": [
             {"name": one.name, "title": one.title, "better": one.better, "percent": one.percent} for one in task.metrics
         ],

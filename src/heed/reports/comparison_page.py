@@ -94,6 +94,7 @@ def _view(document: Mapping[str, Any]) -> dict[str, Any]:
         "tally": comparison_tables.tally_rows(document),
         "preference": document.get("preference"),
         "preference_rows": comparison_tables.preference_rows(document),
+        "ratings": comparison_tables.rating_tables(document),
         "meetings": comparison_tables.meeting_rows(document),
         "order_bias": _order_bias(document.get("preference")),
         "groups": comparison_tables.figure_groups(

@@ -19,7 +19,7 @@ from heed.reports.comparison_findings import (
     subject_of,
 )
 from heed.reports.drawing import MODELS
-from heed.reports.words import Figures, duration, number, percent
+from heed.reports.words import Figures, duration, kind_label, number, percent
 
 Row = dict[str, Any]
 LONGEST_TEXT = 6000
@@ -181,6 +181,29 @@ def preference_rows(document: Figures) -> list[Row]:
             }
         )
     return rows
+
+
+def rating_tables(document: Figures) -> Row | None:
+    """What people said of single answers: a row for each model's mean grade, and for each flag."""
+    ratings: Mapping[str, Any] = document.get("ratings") or {}
+    names = [one["name"] for one in document["models"] if one["name"] in ratings]
+    if not names:
+        return None
+    rows = [{"name": "Grade, mean", "cells": [_estimate(ratings[name]["overall"].get("mean"), 2) for name in names]}]
+    for part, title in (("figure_4", ""), ("flags", "flag: ")):
+        for key in dict.fromkeys(key for name in names for key in ratings[name].get(part, {})):
+            found = [ratings[name].get(part, {}).get(key) for name in names]
+            cells = [
+                {"value": percent(one.get("value"), 1), "span": span_of(one, True)}
+                if one
+                else {"value": "–", "span": ""}
+                for one in found
+            ]
+            rows.append({"name": f"{title}{kind_label(key)}", "cells": cells})
+    heads = [
+        {"name": name, **{what: ratings[name].get(what, "–") for what in ("prompts", "labelers")}} for name in names
+    ]
+    return {"heads": heads, "rows": rows}
 
 
 def meeting_rows(document: Figures) -> list[Row]:
