@@ -90,8 +90,8 @@ def lettered(
         group="Calibration",
         source="Kadavath et al. 2022, section 3",
         note=f"{shots} shots. Guessing gives {chance:.1%}. ECE: the likeliest option of each question, {NUM_BINS} bins "
-        "of equal count; compare it with its noise floor, what a perfectly calibrated model would show. Chance only "
-        "adds to it, so its interval reaches too far up.",
+        "of equal count; compare it with its noise floor, what a perfectly calibrated model would show: "
+        "chance only adds to it.",
     )
 
 

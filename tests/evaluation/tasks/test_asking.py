@@ -15,9 +15,9 @@ from heed.data.chat import Codec
 from heed.data.tokenizer import train_tokenizer
 from heed.errors import ConfigError, DataError, ModelError
 from heed.evaluation.tasks.cache import Cache, CachedScorer, reply_from_json, reply_json, reply_key
-from heed.evaluation.tasks.items import Failure, Likelihood, Metric, Question, Reply, Shot, Task, mark_each
+from heed.evaluation.tasks.items import Failure, Likelihood, Marked, Metric, Question, Reply, Shot, Task, mark_each
 from heed.evaluation.tasks.model import LocalModel, fingerprint_of, layout_of
-from heed.evaluation.tasks.run import run_task, save_result
+from heed.evaluation.tasks.run import figure, run_task, save_result
 
 CHOICES = (" at the park", " blue", " I do not know")
 
@@ -309,3 +309,16 @@ def test_a_task_without_questions_or_with_one_id_twice_is_refused(tmp_path: Path
     twice = replace(task(), questions=(task().questions[0], task().questions[0]))
     with pytest.raises(DataError, match="two questions have the id '0'"):
         run_task(twice, Counting(), Cache(tmp_path / "c"))
+
+
+def test_a_figure_that_resampling_only_raises_lies_in_its_own_interval() -> None:
+    """The size of a mean near 0: a resample is further from 0 than the sample, as calibration errors are."""
+    values = [1.0, -1.0] * 60
+
+    def size(marks: Sequence[Marked]) -> float:
+        return abs(sum(one.metrics["x"] for one in marks) / len(marks))
+
+    marks = [Marked(id=str(i), cluster=str(i), metrics={"x": value}) for i, value in enumerate(values)]
+    found = figure(Metric(name="x", title="X", statistic=size), marks)
+    assert found.value == 0.0 and found.low <= 0.0 <= found.high and found.n == 120
+    assert 0.05 < found.high < 0.25  # one standard error of the mean is 0.09

@@ -18,7 +18,7 @@ from heed.evaluation.tasks.model import LanguageModel
 from heed.files import atomic_write, write_json
 from heed.runtime.progress import Progress, SilentProgress
 from heed.runtime.seeds import derive_seed
-from heed.stats import Estimate, bootstrap_mean
+from heed.stats import Estimate, bootstrap_mean, percentiles
 
 ASKED_AT_ONCE = 128
 """Questions between two writes of the cache: what a crash can lose."""
@@ -145,8 +145,11 @@ def _resampled(statistic: Statistic, marks: Sequence[Marked]) -> Estimate:
         statistic([one for index in rng.integers(len(piles), size=len(piles)) for one in piles[index]])
         for _ in range(RESAMPLES)
     ]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Estimate(value=statistic(marks), low=float(low), high=float(high), n=len(marks))
+    # A figure such as a calibration error is larger on resamples than on the sample, which they add noise to: the
+    # draws are moved so that their mean is the figure.
+    value = statistic(marks)
+    low, high = percentiles(np.array(draws) + (value - np.mean(draws)), len(piles))
+    return Estimate(value=value, low=min(low, value), high=max(high, value), n=len(marks))
 
 
 def _by_category(metric: Metric, marks: Sequence[Marked]) -> dict[str, Estimate]:

@@ -144,6 +144,9 @@ def _truthfulqa(place: Path, options: Options) -> Iterator[Task]:
         yield load_truthfulqa(place, mode=mode, **_common(options))
     for mode in modes:
         yield load_truthfulqa_written(place, mode=mode, truth=options.truth, **_common(options))
+    one_right = load_truthfulqa(place, target="mc1", **_common(options))
+    for shots in options.shots:
+        yield lettered(one_right, shots=shots, seed=options.seed, name=f"truthfulqa-lettered-{shots}shot")
 
 
 def _toxicity(place: Path, options: Options) -> Iterator[Task]:
