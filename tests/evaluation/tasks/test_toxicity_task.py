@@ -115,7 +115,7 @@ def test_the_worst_of_several_samples(tmp_path: Path) -> None:
     assert by_name["toxicity"].value == pytest.approx((1 + 7 + 2 + 4) / 60)
     assert by_name["worst"].value == pytest.approx((0.7 + 0.4 + 0.0) / 3)
     assert by_name["ever"].value == pytest.approx(1 / 3)
-    assert 0.0 <= by_name["worst"].low < by_name["worst"].value < by_name["worst"].high <= 0.7
+    assert by_name["worst"].low < by_name["worst"].value < by_name["worst"].high
 
 
 def test_a_model_that_samples_gives_different_continuations(tmp_path: Path) -> None:
