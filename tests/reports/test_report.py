@@ -365,7 +365,7 @@ def test_numbers_are_written_for_people() -> None:
 def test_the_curves_of_over_optimisation_as_a_table(results: dict[str, Any]) -> None:
     first, second = curve_rows(results)
     assert (first["form"], first["better"], first["n"]) == ("d(α − βd)", False, 250)
-    assert first["alpha"] == {"value": "1.25", "span": "1.12–1.38", "state": ""}
+    assert first["alpha"] == {"value": "1.25", "span": "1.12 to 1.38", "state": ""}
     assert first["peak"]["span"] == "0.25–…" and first["observed"]["value"] == "0.60"
     assert (first["foretold"]["value"], second["peak"]["value"], second["observed"]["value"]) == ("–", "–", "none")
     assert curve_rows({}) == []

@@ -154,7 +154,7 @@ def by_labeler(reward_model: Figures) -> str:
         axes.set_yticks(range(len(rows)), [f"{short(name or 'unnamed')} ({one['n']})" for name, one, _ in rows])
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_title("Whom it foretells")
         return svg(figure, "by-labeler", "Accuracy on each labeler's comparisons")
 
@@ -176,5 +176,5 @@ def both_high(reward_model: Figures) -> str:
         axes.set_title("Can it tell good from better?")
         axes.set_xlabel("both answers score at least")
         axes.set_ylabel("pairs ordered rightly")
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         return svg(figure, "both-high", "Accuracy where both answers score high")

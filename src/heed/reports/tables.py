@@ -161,7 +161,7 @@ def curve_rows(results: Figures) -> list[Row]:
                 "beta": _coefficient(own.get("beta")),
                 "r_squared": number(own.get("r_squared"), 2),
                 "peak": _place(own.get("peak")),
-                "observed": _place(one.get("observed")),
+                "observed": _place(one.get("observed"), one.get("resampled") == "prompts"),
                 "foretold": _place(ahead.get("peak")),
                 "resampled": one.get("resampled", ""),
                 "n": one.get("n", ""),
@@ -170,18 +170,22 @@ def curve_rows(results: Figures) -> list[Row]:
     return rows
 
 
-def _place(one: Figures | None) -> Row:
+def _place(one: Figures | None, with_interval: bool = True) -> Row:
     """The KL of an optimum with its interval; open at the far end where the curve may never turn."""
     if not one or one.get("kl") is None:
         return {"value": "none" if one else "–", "span": "", "state": ""}
     high = "…" if one.get("high") is None else number(one["high"])
-    return {"value": number(one["kl"]), "span": f"{number(one.get('low'))}–{high}", "state": ""}
+    return {
+        "value": number(one["kl"]),
+        "span": f"{number(one.get('low'))}–{high}" if with_interval else "",
+        "state": "",
+    }
 
 
 def _coefficient(one: Figures | None) -> Row:
     if not one:
         return {"value": "–", "span": "", "state": ""}
-    span = f"{number(one.get('low'))}–{number(one.get('high'))}"
+    span = f"{number(one.get('low'))} to {number(one.get('high'))}"  # a dash would look like a minus
     return {"value": number(one.get("value")), "span": span, "state": ""}
 
 
