@@ -99,6 +99,7 @@ def compare(
     heed compare ppo-ptx sft base --data DIR --judge none
     """
     from heed.cli.measuring import Asked, wanted_suite
+    from heed.evaluation.comparison import correct_together
     from heed.roles import Decoding
     from heed.runtime.progress import open_progress
 
@@ -125,6 +126,7 @@ def compare(
         progress.close()
     document = _document(names, measured, suite, seed)
     document["preference"] = _preference(verdicts, names, temperature, split, judge, seed)
+    document["tests"] = correct_together(document["tasks"], document["preference"])
     document["samples"] = _samples(prompts, answers, verdicts, names[0]) if verdicts else []
     if judge == "people":
         document["ratings"] = _ratings(workspace, names)
