@@ -64,7 +64,7 @@ def difference(value: float | None, share: bool, unit: bool = True) -> str:
     if value is None:
         return "–"
     if not share:
-        return signed(value, digits_for(value))
+        return signed(value, fine_digits(value))
     return f"{signed(100 * value, 1)}{' points' if unit else ''}"
 
 
@@ -79,14 +79,19 @@ def difference_span(low: float | None, high: float | None, share: bool) -> str:
         return ""
     if share:
         return f"{signed(100 * low, 1)} to {signed(100 * high, 1)}"
-    digits = digits_for(low, high)
+    digits = fine_digits(low, high)
     return f"{signed(low, digits)} to {signed(high, digits)}"
 
 
 def digits_for(*values: float | None) -> int:
     """Digits after the point for numbers that are no shares, so that about three are left."""
     largest = max((abs(one) for one in values if one is not None), default=0.0)
-    return 5 if 0 < largest < 0.01 else 3 if largest < 1 else 2 if largest < 100 else 1
+    return 3 if largest < 1 else 2 if largest < 100 else 1
+
+
+def fine_digits(*values: float) -> int:
+    """The same for differences, of which small ones must not vanish."""
+    return 5 if 0 < max(map(abs, values)) < 0.01 else digits_for(*values)
 
 
 def subject_of(document: Figures) -> str | None:

@@ -13,6 +13,7 @@ from heed.reports.comparison_findings import (
     difference_span,
     digits_for,
     findings,
+    fine_digits,
     level_of,
     outcome_of,
     signed,
@@ -275,7 +276,7 @@ def changed_groups(document: Figures) -> list[Row]:
             "id": one["id"],
             "asked": clipped(one.get("asked", "")),
             "right": clipped(one.get("right", "")),
-            "gap": "–" if one.get("gap") is None else signed(one["gap"], digits_for(one["gap"])),
+            "gap": "–" if one.get("gap") is None else signed(one["gap"], fine_digits(one["gap"])),
             "answers": _answers(document, one),
         }
         groups[side if side in groups else "changed"].append(row)
