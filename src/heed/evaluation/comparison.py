@@ -15,7 +15,7 @@ import numpy as np
 
 from heed.evaluation.calibration import reliability_rows
 from heed.evaluation.tasks.items import Marked, Metric, Question
-from heed.evaluation.tasks.run import TaskResult
+from heed.evaluation.tasks.run import TaskResult, are_outcomes
 from heed.stats import Estimate
 from heed.stats.tests import difference_intervals, holm, sign_flip
 
@@ -117,8 +117,7 @@ def _difference(metric: Metric, ours: TaskResult, theirs: TaskResult) -> dict[st
         return None
     values = np.array([[a.metrics[metric.name], b.metrics[metric.name]] for a, b in both], dtype=np.float64)
     gaps, clusters = values[:, 0] - values[:, 1], [a.cluster for a, _ in both]
-    bounded = metric.percent and bool((values >= 0).all() and (values <= 1).all())  # as in figure()
-    (estimate,) = difference_intervals(gaps[:, None], clusters, bounded=bounded)
+    (estimate,) = difference_intervals(gaps[:, None], clusters, bounded=are_outcomes(values.ravel().tolist()))
     return {**estimate.as_json(), "p": sign_flip(gaps, clusters)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,8 +130,12 @@ def figure(metric: Metric, marks: Sequence[Marked]) -> Estimate:
     if metric.statistic is not None:
         return _resampled(metric.statistic, held)
     values = [one.metrics[metric.name] for one in held]
-    bounded = metric.percent and all(0.0 <= value <= 1.0 for value in values)
-    return bootstrap_mean(values, [one.cluster for one in held] or None, unit_interval=bounded)
+    return bootstrap_mean(values, [one.cluster for one in held] or None, unit_interval=are_outcomes(values))
+
+
+def are_outcomes(values: Iterable[float]) -> bool:
+    """Whether all are 1, 0 or a tie: their mean is then a share, and what was not seen may still happen."""
+    return set(values) <= {0.0, 0.5, 1.0}
 
 
 def _resampled(statistic: Statistic, marks: Sequence[Marked]) -> Estimate:
