@@ -80,9 +80,7 @@ def test_it_ends_with_the_first_round_beyond_the_bound(tmp_path: Path) -> None:
 
     shorter = tiny_lm()
     run_ppo(shorter, with_(iterations=ends), make_run(tmp_path / "shorter"))
-    assert same(weights(policy), weights(shorter)), (
-        "kept is the policy that was measured"
-    )
+    assert same(weights(policy), weights(shorter)), "kept is the policy that was measured"
 
 
 def test_a_bound_that_is_never_reached_changes_nothing(tmp_path: Path) -> None:
