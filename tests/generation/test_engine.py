@@ -85,11 +85,11 @@ class Forwards:
     def __init__(self, model: PreTrainedModel) -> None:
         self.prefilled: list[tuple[int, ...]] = []
         self.steps: list[int] = []
-        model.register_forward_pre_hook(self._count, with_kwargs=True)
+        model.get_input_embeddings().register_forward_pre_hook(self._count)  # type: ignore[no-untyped-call]
 
-    def _count(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        ids = kwargs["input_ids"]
-        if "logits_to_keep" in kwargs:
+    def _count(self, module: Any, args: Any) -> None:
+        (ids,) = args
+        if ids.dim() == 2 and ids.shape[1] > 1:
             self.prefilled.append(tuple(ids.shape))
         else:
             self.steps.append(len(ids))

@@ -24,6 +24,7 @@ from heed.errors import ConfigError, DataError, NonFiniteError
 from heed.generation.cache import SlotCache
 from heed.generation.sampling import draw, row_keys, uniforms
 from heed.generation.traits import traits_of
+from heed.models.flat import is_known, step_logits
 from heed.records import StopReason
 from heed.roles import Decoding
 
@@ -161,6 +162,7 @@ class _Run:
         self, engine: Engine, work: _Work, decoding: Decoding, ends: Callable[[Sequence[int]], bool] | None
     ) -> None:
         self.model, self.work, self.decoding, self.ends = engine.model, work, decoding, ends
+        self.known = is_known(engine.model)
         self.traits, self.eos_id, self.stop_ids = (
             engine.traits,
             engine.eos_id,
@@ -269,14 +271,19 @@ class _Run:
         self.position[n:rows] = 0
         positions = torch.from_numpy(self.position[:rows]).to(self.device)
         self.cache.begin_step(self.row_numbers[:rows], positions, width)
-        output = self.model(
-            input_ids=torch.from_numpy(self.token[:rows, None]).to(self.device),
-            position_ids=positions[:, None],
-            attention_mask=self.traits.masks(positions, width, self.dtype),
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        logits: Tensor = output.logits[:n, -1].float()
+        tokens = torch.from_numpy(self.token[:rows]).to(self.device)
+        mask = self.traits.masks(positions, width, self.dtype)
+        if self.known and isinstance(mask, Tensor):
+            logits = step_logits(self.model, tokens, positions, self.cache, mask)[:n].float()
+        else:
+            output = self.model(
+                input_ids=tokens[:, None],
+                position_ids=positions[:, None],
+                attention_mask=mask,
+                past_key_values=self.cache,
+                use_cache=True,
+            )
+            logits = output.logits[:n, -1].float()
         return logits.cpu() if self.device.type == "mps" else logits  # Apple GPUs have no float64 to draw with
 
     def _retire(self, tokens: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The trunk of a language model over real tokens only: no padding, and no mask as large as a row.
+"""The trunk of a language model over real tokens only: no padding, no mask as large as a row, no step in vain.
 
 The weights, the rotary embedding and the linear maps are the model's own modules, so what trains or adapts them works
 as ever; only the order of computation is ours. Linear layers see the batch's flat tokens, (M, D); attention sees
@@ -55,6 +55,35 @@ def flat_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, layout: 
         else:
             x = _layer(layer, x, rotation, attend)
     return rms_norm(trunk.norm, x)
+
+
+def step_logits(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any, mask: Tensor) -> Tensor:
+    """(rows, V) logits after one more token in each of some rows that are written side by side.
+
+    Args:
+        model: one that :func:`is_known`.
+        ids: (rows,) the tokens.
+        positions: (rows,) the position of each in its row.
+        cache: what its layers' ``update`` stores a token's keys and values in, (rows, heads, 1, size), and gives back
+            all of a row, (rows, heads, width, size).
+        mask: (rows, 1, 1, width) additive: which columns of its row a token sees.
+    """
+    trunk: Any = model.base_model
+    x = trunk.embed_tokens(ids)
+    cos, sin = trunk.rotary_emb(x[None], positions[None])
+    rotation = cos[0, :, None], sin[0, :, None]
+    for layer, kept in zip(trunk.layers, cache.layers, strict=True):
+        attention = layer.self_attn
+        query, key, value = projected(attention, rms_norm(layer.input_layernorm, x), rotation)
+        keys, values = kept.update(key[:, :, None], value[:, :, None])
+        grouped = query.shape[1] != keys.shape[1]
+        seen = F.scaled_dot_product_attention(
+            query[:, :, None], keys, values, attn_mask=mask, scale=attention.scaling, enable_gqa=grouped
+        )
+        x = x + attention.o_proj(seen.flatten(1))
+        x = x + layer.mlp(rms_norm(layer.post_attention_layernorm, x))
+    logits: Tensor = model.get_output_embeddings()(rms_norm(trunk.norm, x))  # type: ignore[no-untyped-call]
+    return logits
 
 
 def rms_norm(norm: Any, x: Tensor) -> Tensor:
