@@ -205,7 +205,7 @@ def print_figures(document: Mapping[str, Any]) -> None:
         [task["name"], f"{one['a']} less {one['b']}", shown(one, task["metrics"][0]["percent"]), f"{one['p_holm']:.3f}"]
         for task in document["tasks"]
         for one in task["differences"][task["metrics"][0]["name"]]
-        if one["p_holm"] is not None and one["p_holm"] < document["tests"]["false_positive_level"]
+        if one["p_holm"] is not None and one["p_holm"] <= document["tests"]["false_positive_level"]
     ]
     if found:
         print_table(f"Differences, of {document['tests']['family']} tested", ["task", "", "", "p"], found)

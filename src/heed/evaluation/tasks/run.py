@@ -128,7 +128,7 @@ def figure(metric: Metric, marks: Sequence[Marked]) -> Estimate:
     """One figure with its 95 % interval: clusters of questions are resampled whole."""
     held = [one for one in marks if not one.error and (metric.statistic is not None or metric.name in one.metrics)]
     if metric.statistic is not None:
-        return _resampled(metric.statistic, held)
+        return _resampled(metric.statistic, held, within=(0.0, 1.0) if metric.percent else (-np.inf, np.inf))
     values = [one.metrics[metric.name] for one in held]
     return bootstrap_mean(values, [one.cluster for one in held] or None, unit_interval=are_outcomes(values))
 
@@ -138,7 +138,7 @@ def are_outcomes(values: Iterable[float]) -> bool:
     return set(values) <= {0.0, 0.5, 1.0}
 
 
-def _resampled(statistic: Statistic, marks: Sequence[Marked]) -> Estimate:
+def _resampled(statistic: Statistic, marks: Sequence[Marked], within: tuple[float, float]) -> Estimate:
     if not marks:
         return Estimate(value=float("nan"), low=float("nan"), high=float("nan"), n=0)
     clusters: dict[str, list[Marked]] = {}
@@ -153,7 +153,8 @@ def _resampled(statistic: Statistic, marks: Sequence[Marked]) -> Estimate:
     # draws are moved so that their mean is the figure.
     value = statistic(marks)
     low, high = percentiles(np.array(draws) + (value - np.mean(draws)), len(piles))
-    return Estimate(value=value, low=min(low, value), high=max(high, value), n=len(marks))
+    low, high = max(min(low, value), within[0]), min(max(high, value), within[1])
+    return Estimate(value=value, low=float(low), high=float(high), n=len(marks))
 
 
 def _by_category(metric: Metric, marks: Sequence[Marked]) -> dict[str, Estimate]:
