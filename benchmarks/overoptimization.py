@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("workspace", type=Path, help="a finished heed run sandbox")
     parser.add_argument("out", type=Path, help="file of figures to write (JSON)")
     parser.add_argument("--labels", type=int, default=500, help="rankings of four answers that the proxy learns from")
+    parser.add_argument("--second-labels", type=int, help="what the second model learns from; as many if unset")
     parser.add_argument("--iterations", type=int, default=120)
     parser.add_argument("--learning-rate", type=float, default=PPOConfig().learning_rate, help="of the policy")
     parser.add_argument("--every", type=int, default=5, help="iterations between two measurements")
@@ -70,19 +71,22 @@ def measure(sandbox: TrainedSandbox, given: argparse.Namespace) -> dict[str, Any
     """Everything, as plain figures."""
     began = time.process_time()
     world, seed = sandbox.world, given.seed
-    prompts = world.prompts("train", 2 * given.labels + POLICY_PROMPTS, seed=1000 + seed)
+    ranked = given.labels + (given.second_labels or given.labels)
+    prompts = world.prompts("train", ranked + POLICY_PROMPTS, seed=1000 + seed)
     judges = [one for one in crew(world, seed=sandbox.config.seed) if one.labeler.group == "training"]
-    answered = sandbox.sample(prompts[: 2 * given.labels], 4, seed)
-    halves = [slice(0, given.labels), slice(given.labels, 2 * given.labels)]
-    labeled = [rank_in_turn(judges, prompts[part], answered[part]) for part in halves]
+    answered = sandbox.sample(prompts[:ranked], 4, seed)
+    parts = [slice(0, given.labels), slice(given.labels, ranked)]
+    labeled = [rank_in_turn(judges, prompts[part], answered[part]) for part in parts]
     model, proxy = sandbox.train_reward(labeled[0], 2 * seed, "proxy")
     _, second = sandbox.train_reward(labeled[1], 2 * seed + 1, "second")
     gold, test = GoldScorer(world), world.prompts("final", given.test, seed=seed)
     pool = sandbox.sample(test, given.pool, seed + 1)
     tables = [np.array(scorer.score(test, pool)) for scorer in (proxy, gold, second)]
     best = best_of_n_figures(*tables)
-    best["proxy_accuracy"] = accuracy(score_pairs(proxy, rank_by(gold, test, [one[:8] for one in pool]))).as_json()
-    path, rounds = climb(sandbox, model, proxy, second, gold, prompts[2 * given.labels :], test, given)
+    ordered = rank_by(gold, test, [one[:8] for one in pool])
+    best["proxy_accuracy"] = accuracy(score_pairs(proxy, ordered)).as_json()
+    best["second_accuracy"] = accuracy(score_pairs(second, ordered)).as_json()
+    path, rounds = climb(sandbox, model, proxy, second, gold, prompts[ranked:], test, given)
     settings = {name: value for name, value in vars(given).items() if name not in ("workspace", "out")}
     found = {**settings, "best_of_n": best, "ppo": ppo_figures(path, rounds, given)}
     return found | {"cpu_seconds": time.process_time() - began}
