@@ -24,12 +24,14 @@ from heed.errors import ConfigError, DataError, NonFiniteError
 from heed.generation.cache import SlotCache
 from heed.generation.sampling import draw, row_keys, uniforms
 from heed.generation.traits import traits_of
-from heed.models.flat import is_known, step_logits
+from heed.models.flat import fill_cache, is_known, step_logits
 from heed.records import StopReason
 from heed.roles import Decoding
 
 PREFILL_TOKENS = 8192
 """Prompt tokens that go through the model at once; bounds memory, never changes a result."""
+WORTH_A_PASS = 256
+"""Padding tokens that cost about as much as another pass does."""
 COLUMNS, ROWS = 16, 8
 """Columns and rows are rounded up to multiples of these. Matrix kernels add up in another order for odd sizes; with
 these, a row's numbers on one CPU thread are the same to the last bit whatever the rest of the batch, and elsewhere so
@@ -207,13 +209,21 @@ class _Run:
             self._prefill(slot, part)
 
     def _prefill_parts(self, first: int, prompts: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Cut the prompts of new slots (repeated for their answers, sorted by length) into microbatches."""
+        """Cut the prompts of new slots (repeated for their answers, sorted by length) into microbatches.
+
+        A microbatch is padded to its longest prompt, so a prompt that would pad the others much begins the next one.
+        """
+        lengths = self.work.prompt_lengths[prompts]
         start, distinct = 0, 0
         for i in range(1, len(prompts) + 1):
             if i < len(prompts) and prompts[i] == prompts[i - 1]:
                 continue
             distinct += 1
-            if i == len(prompts) or (distinct + 1) * int(self.work.prompt_lengths[prompts[i]]) > PREFILL_TOKENS:
+            if (
+                i == len(prompts)
+                or (distinct + 1) * int(lengths[i]) > PREFILL_TOKENS
+                or (distinct >= ROWS and distinct * int(lengths[i] - lengths[start]) > WORTH_A_PASS)
+            ):
                 yield first + start, prompts[start:i]
                 start, distinct = i, 0
 
@@ -234,13 +244,18 @@ class _Run:
             ids[row, : len(tokens)] = tokens
         rows = torch.from_numpy(np.cumsum(is_new) - 1).to(self.device)
         self.cache.begin_prefill(first, rows, width)
-        self.model(
-            input_ids=torch.from_numpy(ids).to(self.device),
-            position_ids=self.columns[None, :width].clamp_max(longest),  # padding may reach beyond the context
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        table = torch.from_numpy(ids).to(self.device)
+        positions = self.columns[None, :width].clamp_max(longest)  # padding may reach beyond the context
+        if self.known:
+            fill_cache(self.model, table, positions, self.cache)
+        else:
+            self.model(
+                input_ids=table,
+                position_ids=positions,
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
 
     def _advance(self) -> None:
         """Draw one token for every active slot, and let the answers that have ended go."""

@@ -57,6 +57,35 @@ def flat_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, layout: 
     return rms_norm(trunk.norm, x)
 
 
+def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any) -> None:
+    """Compute keys and values of prompts, and nothing that only what follows them would need.
+
+    That leaves out the output embedding, and of the last layer all but its keys and values.
+
+    Args:
+        model: one that :func:`is_known`.
+        ids: (rows, width) tokens; padding is on the right, where causal attention never sees it.
+        positions: (1 or rows, width).
+        cache: its layers' ``update`` stores keys and values, (rows, heads, width, size).
+    """
+    trunk: Any = model.base_model
+    rows, width = ids.shape
+    x = trunk.embed_tokens(ids).flatten(0, 1)
+    cos, sin = trunk.rotary_emb(x[None], positions.expand(rows, width).reshape(1, -1))
+    rotation = cos[0, :, None], sin[0, :, None]
+    for layer, kept in zip(trunk.layers, cache.layers, strict=True):
+        attention = layer.self_attn
+        query, key, value = (
+            _table(one, rows) for one in projected(attention, rms_norm(layer.input_layernorm, x), rotation)
+        )
+        kept.update(key, value)
+        if layer is trunk.layers[-1]:
+            return
+        seen = _attended(query, key, value.to(query.dtype), None, attention.scaling)
+        x = x + attention.o_proj(seen.transpose(1, 2).flatten(0, 1).flatten(1))
+        x = x + layer.mlp(rms_norm(layer.post_attention_layernorm, x))
+
+
 def step_logits(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any, mask: Tensor) -> Tensor:
     """(rows, V) logits after one more token in each of some rows that are written side by side.
 
