@@ -68,7 +68,8 @@ def main() -> None:
             eval_dataset=Dataset.from_dict({"input_ids": prompts[:4]}),
         )
         steps = 0
-        move = trainer.optimizer.step
+        optimizer = trainer.optimizer.optimizer  # inside of the one that waits until gradients have accumulated
+        move = optimizer.step
 
         def step(*rest: Any, **named: Any) -> Any:
             nonlocal steps
@@ -86,7 +87,7 @@ def main() -> None:
             steps = 0
             turns.done(count, facts)
 
-        trainer.optimizer.step = step
+        optimizer.step = step
         trainer.log = log
         trainer.train()
 
