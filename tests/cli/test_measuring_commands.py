@@ -171,6 +171,48 @@ def test_a_service_that_refuses_is_reported_and_asked_again_the_next_time(
     assert task["failed"] == 0 and task["figures"]["toxicity"]["value"] == 0.25
 
 
+@pytest.mark.filterwarnings("ignore")  # the harness's own
+def test_a_task_of_the_harness_runs_on_a_model_of_the_workspace(
+    heed: Heed, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lm_eval", reason="lm-eval is not installed: pip install 'heed[lm-eval]'")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    rows = [{"q": f"Where is cup {n}?", "choices": ["here", "at the park"], "answer": n % 2} for n in range(6)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    definition = {
+        "task": "cups",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(tmp_path / "rows.jsonl")}},
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{q}}",
+        "doc_to_choice": "{{choices}}",
+        "doc_to_target": "{{answer}}",
+        "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+        "metadata": {"version": 1.0},
+    }
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "cups.yaml").write_text(json.dumps(definition))  # JSON is YAML
+    command = (
+        "evaluate",
+        "sft",
+        "-w",
+        workspace,
+        "--harness",
+        "cups",
+        "--include",
+        tmp_path / "own",
+        "--layout",
+        "plain",
+    )
+    status, out, _ = heed(*command, "--json", "-q")
+    assert status == 0
+    found = json.loads(out[out.index("{") :])["models"]["sft"]["harness"]["cups"]
+    assert 0 <= found["acc,none"] <= 1
+    status, _, err = heed("evaluate", "sft", "-w", workspace, "--harness", "cupz", "-q")
+    assert status == 2 and "the harness has no task 'cupz'" in err
+
+
 # --- heed compare
 
 
