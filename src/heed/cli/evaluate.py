@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,11 +109,12 @@ def evaluate(
     document: dict[str, Any] = {"models": {}, "left_out": list(suite.left_out)}
     try:
         for name in models or []:
-            subject = open_subject(workspace, name, asked, with_greedy=bool(harness))
+            subject = open_subject(workspace, name, asked)
             results = measure(workspace, subject, suite.tasks, progress)
             entry = {"about": dict(subject.about), "tasks": [result.as_json() for result in results]}
             if harness:
-                entry["harness"] = _harness(subject, harness, include, shots, limit)
+                plain = open_subject(workspace, name, replace(asked, layout="plain"), with_greedy=True)
+                entry["harness"] = _harness(plain, harness, include, shots, limit)
             document["models"][subject.name] = entry
     except KeyboardInterrupt:
         progress.note("Interrupted. The same command goes on from the last reply that was kept.")
