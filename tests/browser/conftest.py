@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,9 @@ def sit_down(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     yield sit
     for context in contexts:
+        for page in context.pages:
+            with suppress(Exception):  # Playwright's own error, which is imported only where Playwright is
+                page.goto("about:blank", timeout=10_000)  # closing would wait for whatever the page still waits for
         context.close()
 
 
