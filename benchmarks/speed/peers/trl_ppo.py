@@ -67,6 +67,8 @@ def main() -> None:
             train_dataset=Dataset.from_dict({"input_ids": prompts}),
             eval_dataset=Dataset.from_dict({"input_ids": prompts[:4]}),
         )
+        # All prompts are one batch, so every batch is the data's last, and then it would step after every microbatch.
+        trainer.accelerator.gradient_state.plugin_kwargs["sync_with_dataloader"] = False
         steps = 0
         optimizer = trainer.optimizer.optimizer  # inside of the one that waits until gradients have accumulated
         move = optimizer.step
