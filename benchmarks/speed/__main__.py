@@ -1,6 +1,6 @@
 """How fast Heed is and how much memory it takes, beside what else one would use: ``make bench``.
 
-    python -m benchmarks.speed                       all works at the small size, an hour on two cores
+    python -m benchmarks.speed                       all works at the small size, most of an hour
     python -m benchmarks.speed --quick               all works at the tiny size, three minutes
     python -m benchmarks.speed --only sft --only ppo --size medium
     python -m benchmarks.speed --sweep               time and memory against size, length, K and vocabulary, drawn
@@ -21,7 +21,7 @@ from benchmarks.speed.compare import ROOT, Outcome, compare, run_alone
 from benchmarks.speed.environments import Environment, prepare
 from benchmarks.speed.models import SIZES
 from benchmarks.speed.report import circumstances, markdown, write
-from benchmarks.speed.sweep import sweep
+from benchmarks.speed.sweep import DIMENSIONS, sweep
 from benchmarks.speed.works import HEED, WORKS, Job, Work
 
 
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = options.size or ("tiny" if options.quick else "small")
     repeats = options.repeats or (2 if options.quick else 5)
     threads = options.threads or ([1] if options.quick else [1, min(2, os.cpu_count() or 1)])
-    works = [work for work in WORKS if not options.only or work.name in options.only]
+    wanted = {dimension.work for dimension in DIMENSIONS} if options.sweep else options.only
+    works = [work for work in WORKS if not wanted or work.name in wanted]
     environments = _environments(options, works)
 
     document = circumstances(environments)

@@ -14,6 +14,7 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from benchmarks.speed.compare import Measured, compare
 from benchmarks.speed.environments import Environment
@@ -55,7 +56,7 @@ class Point:
 
 DIMENSIONS = (
     Dimension(
-        title="model (million weights)",
+        title="model",
         work="ppo",
         setting="size",
         values=("tiny", "small", "medium"),
@@ -167,7 +168,9 @@ def _write(out: Path, points: list[Point]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "sweep.json").write_text(json.dumps([asdict(point) for point in points], indent=1) + "\n", encoding="utf-8")
     titles = list(dict.fromkeys(point.dimension for point in points))
-    figure, grid = plt.subplots(2, len(titles), figsize=(3.4 * len(titles), 6), squeeze=False, layout="constrained")
+    figure, grid = plt.subplots(
+        2, len(titles), figsize=(3.4 * len(titles), 6), squeeze=False, sharey="row", layout="constrained"
+    )
     for column, title in enumerate(titles):
         chosen = [point for point in points if point.dimension == title]
         _draw(grid[0][column], chosen, "seconds")
@@ -190,6 +193,6 @@ def _draw(axes: Axes, points: list[Point], what: str) -> None:
             axes.plot(*zip(*found, strict=True), label=name, **style)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xticks([point.value for point in points], [f"{point.value:.3g}" for point in points])
-    axes.minorticks_off()
+    axes.set_xticks([point.value for point in points], [point.label for point in points])
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.3)
