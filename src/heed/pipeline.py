@@ -164,7 +164,7 @@ def run_stage(
 ) -> Mapping[str, Json]:
     """Run one stage in this process, whatever ran before, and record that it is done."""
     from heed.runtime.device import start_runtime
-    from heed.runtime.metrics import MetricLogger, peak_rss_mib, tensorboard_sink
+    from heed.runtime.metrics import MetricLogger, forget_peak_rss, peak_rss_mib, tensorboard_sink
     from heed.runtime.run import Run
 
     directory = workspace.runs_dir / stage.name
@@ -178,9 +178,11 @@ def run_stage(
         progress=progress,
         seed=config.seed,
     )
-    began = time.perf_counter()
+    forget_peak_rss()
+    began, cpu_began = time.perf_counter(), time.process_time()
     figures = dict(stage.work(Context(config=config, workspace=workspace, run=run, fingerprint=fingerprint)))
     figures["wall_seconds"] = round(time.perf_counter() - began, 2)
+    figures["cpu_seconds"] = round(time.process_time() - cpu_began, 2)
     figures["peak_rss_mib"] = round(peak_rss_mib(), 1)
     record: Json = {"name": stage.name, "title": stage.title, "fingerprint": fingerprint, "figures": figures}
     write_json(directory / "stage.json", record)

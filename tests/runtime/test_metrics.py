@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from heed.runtime.metrics import MetricLogger, peak_rss_mib, read_metrics, tensorboard_sink
+from heed.runtime.metrics import MetricLogger, forget_peak_rss, peak_rss_mib, read_metrics, tensorboard_sink
 
 
 def test_each_line_is_on_disk_when_log_returns(tmp_path: Path) -> None:
@@ -63,3 +63,14 @@ def test_peak_memory_is_what_the_system_says() -> None:
     status = Path("/proc/self/status").read_text()
     mebibytes = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
     assert peak_rss_mib() == pytest.approx(mebibytes, rel=0.1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system cannot forget a peak")
+def test_what_was_needed_before_is_forgotten() -> None:
+    big = bytearray(300 * 2**20)
+    before = peak_rss_mib()
+    del big
+    forget_peak_rss()
+    assert peak_rss_mib() < before - 250
+    kept = bytearray(100 * 2**20)
+    assert 90 < before - peak_rss_mib() < 250 and len(kept) == 100 * 2**20

@@ -7,6 +7,7 @@ import math
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -79,8 +80,19 @@ def tensorboard_sink(directory: Path) -> Sink:
     return write
 
 
+def forget_peak_rss() -> None:
+    """From now on :func:`peak_rss_mib` looks back no further than this moment, where the system can do that (Linux):
+    a process that does one piece of work after another shall say of each what that one needed."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # 5 resets VmHWM, see man proc_pid_clear_refs
+
+
 def peak_rss_mib() -> float:
-    """The most memory this process has held at any time, in MiB."""
+    """The most memory this process has held at any time, or since :func:`forget_peak_rss`, in MiB."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes on macOS, KiB on Linux
 
