@@ -26,10 +26,17 @@ from heed.training.results import PPOResult
 from heed.training.reward_modeling import RankedGroup
 
 
-def make_run(directory: Path, *, seed: int = 0, microbatch: int = 64, checkpoint_every: int = 50) -> Run:
+def make_run(
+    directory: Path,
+    *,
+    seed: int = 0,
+    microbatch: int = 64,
+    checkpoint_every: int = 50,
+    dtype: torch.dtype = torch.float32,
+) -> Run:
     return Run(
         dir=directory,
-        runtime=Runtime(device=torch.device("cpu"), microbatch=microbatch),
+        runtime=Runtime(device=torch.device("cpu"), dtype=dtype, microbatch=microbatch),
         metrics=MetricLogger(directory / "metrics.jsonl"),
         progress=SilentProgress(),
         seed=seed,

@@ -27,7 +27,8 @@ from heed.training.reward_modeling import (
     set_zero_point,
 )
 from heed.training.sft import sft
-from heed.training.step import Tally, gradient_norm
+from heed.training.step import Tally, gradient_norm, make_optimizer
+from heed.training.weights import Weights
 from training_fakes import TokenScorer, make_ranked, make_run, random_rows, read_log, run_ppo
 
 
@@ -188,11 +189,12 @@ def test_the_automatic_weight_makes_the_gradients_equally_long() -> None:
     weight = policy.get_input_embeddings().weight
     mix = PretrainingMix(random_rows(), "auto", 16, 0, runtime)
     assert mix.coef == 0
-    mix.balance(policy, [3 * weight[0].sum(), 3 * weight[1].sum()])
-    norm = gradient_norm(policy, mix.losses(policy, 0, Tally()))
+    optimizer = make_optimizer(Weights(policy, torch.float32))
+    mix.balance(policy, optimizer, [3 * weight[0].sum(), 3 * weight[1].sum()])
+    norm = gradient_norm(optimizer, mix.losses(policy, 0, Tally()))
     assert norm == pytest.approx(3 * math.sqrt(2 * 16), rel=1e-5)
     coef = mix.coef
-    mix.balance(policy, [weight.sum()])
+    mix.balance(policy, optimizer, [weight.sum()])
     assert mix.coef == coef, "it is set once"
 
 

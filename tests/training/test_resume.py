@@ -8,6 +8,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -43,7 +44,7 @@ def run_pretrain(directory: Path) -> Weights:
     return model.state_dict()
 
 
-def run_sft(directory: Path) -> Weights:
+def run_sft(directory: Path, dtype: torch.dtype = torch.float32) -> Weights:
     """With pretraining text, and with a selection that likes the second epoch best."""
     model = tiny_lm()
     rng = np.random.default_rng(0)
@@ -54,7 +55,7 @@ def run_sft(directory: Path) -> Weights:
     ]
     target = next(model.parameters()).detach() + 0.02
     config = SFTConfig(epochs=8, minibatch=4)
-    run = make_run(directory, checkpoint_every=3)
+    run = make_run(directory, checkpoint_every=3, dtype=dtype)
     result = sft(
         model,
         examples,
@@ -74,7 +75,7 @@ def run_reward(directory: Path) -> Weights:
     return model.state_dict()
 
 
-def run_ppo(directory: Path) -> Weights:
+def run_ppo(directory: Path, dtype: torch.dtype = torch.float32) -> Weights:
     """With everything that has a state: adaptive KL, the automatic ptx coefficient, average, value model, diagnoses."""
     policy, value_model = tiny_lm(), ValueModel.from_reward_model(tiny_reward_model())
     config = PPOConfig(
@@ -95,7 +96,7 @@ def run_ppo(directory: Path) -> Weights:
         make_prompts(),
         tiny_codec(),
         config,
-        make_run(directory, checkpoint_every=8),
+        make_run(directory, checkpoint_every=8, dtype=dtype),
         rows=random_rows(),
         evaluate=lambda iteration, model: {"weight": float(next(model.parameters()).detach().sum())},
         evaluate_every=3,
@@ -139,6 +140,8 @@ LEARNERS: Mapping[str, Callable[[Path], Weights]] = {
     "reward": run_reward,
     "ppo": run_ppo,
     "ppo that stops": run_ppo_that_stops,
+    "sft in bfloat16": partial(run_sft, dtype=torch.bfloat16),
+    "ppo in bfloat16": partial(run_ppo, dtype=torch.bfloat16),
 }
 
 

@@ -13,6 +13,7 @@ from heed.errors import NonFiniteError
 from heed.training.schedule import KLController, cosine, warm_up
 from heed.training.state import BestWeights, Checkpointer, Memory, WeightAverage, checksum
 from heed.training.step import Tally, Update, gradient_norm, make_optimizer, take_step
+from heed.training.weights import Weights
 from training_fakes import make_run
 
 
@@ -54,7 +55,7 @@ def make_linear(value: float) -> nn.Linear:
 
 
 def update_of(model: nn.Linear, *losses: torch.Tensor, name: str = "model") -> Update:
-    return Update(name=name, optimizer=make_optimizer(model), losses=losses, learning_rate=0.1)
+    return Update(name=name, optimizer=make_optimizer(Weights(model, torch.float32)), losses=losses, learning_rate=0.1)
 
 
 def test_a_step_by_hand() -> None:
@@ -94,7 +95,8 @@ def test_a_gradient_that_is_not_finite_stops_although_the_loss_is() -> None:
 
 def test_the_norm_of_a_gradient_leaves_nothing_behind() -> None:
     model = make_linear(3.0)
-    assert gradient_norm(model, [quadratic(model), quadratic(model)]) == 6.0
+    optimizer = make_optimizer(Weights(model, torch.float32))
+    assert gradient_norm(optimizer, [quadratic(model), quadratic(model)]) == 6.0
     assert model.weight.grad is None and float(model.weight.detach()) == 3.0
 
 

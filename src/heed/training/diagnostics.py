@@ -20,7 +20,6 @@ from heed.models.types import CausalLM
 from heed.ops.rewards import last_true
 from heed.roles import Scorer
 from heed.runtime.device import Runtime
-from heed.training.precision import autocast
 from heed.training.rollouts import Episodes, Opinions, Round, slices
 
 _SCORED_ALONE = 8
@@ -47,8 +46,7 @@ def check_ratio(
 ) -> None:
     """A second forward pass, this time with gradients, gives the same log-probabilities: every ratio is exactly 1."""
     for part in slices(episodes, range(len(episodes.groups)), pad_id, runtime):
-        with autocast(runtime):
-            again = response_logprobs(policy, part.batch, temperature=temperature).logprobs.detach()
+        again = response_logprobs(policy, part.batch, temperature=temperature).logprobs.detach()
         ratio = (again - part.of(opinions.logprobs)).exp()[part.batch.response_mask]
         if not bool((ratio == 1).all()):
             worst = float((ratio - 1).abs().max())

@@ -13,7 +13,6 @@ from heed.data.mixtures import Order
 from heed.models.forward import lm_loss_sum
 from heed.models.types import CausalLM
 from heed.runtime.device import Runtime
-from heed.training.precision import autocast
 from heed.training.step import Tally
 
 Rows = npt.NDArray[np.integer]
@@ -54,7 +53,6 @@ def lm_losses(
     """
     targets = max(1, sum(int(batch.loss_mask.sum()) for batch in batches))
     for batch in batches:
-        with autocast(runtime):
-            loss = lm_loss_sum(model, batch.to(runtime.device)).nll / targets
+        loss = lm_loss_sum(model, batch.to(runtime.device)).nll / targets
         tally.add(name, loss.detach())
         yield coef * loss

@@ -23,6 +23,7 @@ from heed.data.mixtures import Order
 from heed.errors import ConfigError, DataError
 from heed.generation.engine import Engine
 from heed.models.forward import response_logprobs
+from heed.models.precision import narrowed
 from heed.models.types import CausalLM
 from heed.models.value_model import ValueModel
 from heed.ops.advantages import generalized_advantages, whiten
@@ -37,7 +38,6 @@ from heed.runtime.seeds import derive_seed, numpy_generator
 from heed.training.diagnostics import Watch, check_exactness, healthy_bands
 from heed.training.figures import heldout_figures, round_figures, update_figures
 from heed.training.lm import Rows
-from heed.training.precision import autocast
 from heed.training.ptx import PretrainingMix
 from heed.training.results import PPOResult
 from heed.training.rollouts import Round, Slice, ask, sample_episodes, slices
@@ -45,6 +45,7 @@ from heed.training.schedule import KLController, warm_up
 from heed.training.state import Checkpointer, Memory, WeightAverage, fingerprint
 from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
 from heed.training.stopping import Stopping
+from heed.training.weights import Weights
 
 _MAX_SLOTS = 256
 """Answers sampled at once, at most: bounds memory."""
@@ -93,16 +94,17 @@ def ppo(
     engine = Engine(policy, eos_id=codec.eos_id, max_slots=min(num_episodes, _MAX_SLOTS), context=codec.context)
     order = Order(len(prompts), derive_seed(run.seed, "ppo", "prompts"))
     ptx = PretrainingMix(rows, config.ptx_coef, config.minibatch, derive_seed(run.seed, "ppo", "text"), runtime)
-    policy_optimizer, value_optimizer = make_optimizer(policy), make_optimizer(value_model)
+    policy_weights, value_weights = Weights(policy, runtime.dtype), Weights(value_model, runtime.dtype)
+    policy_optimizer, value_optimizer = make_optimizer(policy_weights), make_optimizer(value_weights)
     kl = KLController(config.kl_coef, config.kl_target)
-    average, watch = WeightAverage(policy), Watch(healthy_bands(runtime.dtype))
+    average, watch = WeightAverage(policy_weights), Watch(healthy_bands(runtime.dtype))
     memory, stopping = Memory(tokens=0, metrics={}), Stopping(config)
     samples, diagnoses = MetricLogger(run.dir / "samples.jsonl"), MetricLogger(run.dir / "diagnoses.jsonl")
     checkpoint = Checkpointer(
         run,
         {
-            "policy": policy,
-            "value_model": value_model,
+            "policy": policy_weights,
+            "value_model": value_weights,
             "policy_optimizer": policy_optimizer,
             "value_optimizer": value_optimizer,
             "kl": kl,
@@ -112,14 +114,15 @@ def ppo(
             "stopping": stopping,
             "memory": memory,
         },
-        fingerprint(config, run.seed, [policy, ref_policy, value_model], [prompt.id for prompt in prompts]),
+        fingerprint(config, run, [policy, ref_policy, value_model], [prompt.id for prompt in prompts]),
         logs=(samples, diagnoses),
     )
     done = checkpoint.restore()
     if evaluate is not None and not done:
         run.metrics.log(0, evaluate(0, policy))
 
-    with run.progress.track(config.iterations, "iterations", done=done) as tracker:
+    ref_policy = narrowed(ref_policy, runtime.dtype)
+    with policy_weights, value_weights, run.progress.track(config.iterations, "iterations", done=done) as tracker:
         for iteration in range(done, done if stopping.reason else config.iterations):
             # 1. Draw prompts; answer each once; score the answers.
             chosen = order.take(iteration * num_episodes, num_episodes)
@@ -147,13 +150,13 @@ def ppo(
 
             # 5. Is this policy to be kept, and is it far enough?
             metrics = round_figures(this, kl.coef) | heldout_figures(heldout, episodes)
-            ends = stopping.look(iteration, metrics, policy)
+            ends = stopping.look(iteration, metrics, policy_weights)
 
             # 6. Updates: clipped surrogate and pretraining mix for the policy, clipped squared error for the values.
             tally, reports = Tally(), []
             for number, minibatch in _minibatches(iteration, config, run.seed):
                 parts = list(slices(episodes, minibatch, pad_id, runtime))
-                ptx.balance(policy, _policy_losses(policy, parts, this, config, runtime, Tally()))
+                ptx.balance(policy, policy_optimizer, _policy_losses(policy, parts, this, config, runtime, Tally()))
                 policy_losses = _policy_losses(policy, parts, this, config, runtime, tally)
                 policy_update = Update(
                     name="policy",
@@ -234,8 +237,7 @@ def _policy_losses(
     """The clipped surrogate of a minibatch, in pieces; the mean is over its response tokens."""
     tokens = sum(int(part.batch.response_mask.sum()) for part in parts)
     for part in parts:
-        with autocast(runtime):
-            logprobs = response_logprobs(policy, part.batch, temperature=config.temperature).logprobs
+        logprobs = response_logprobs(policy, part.batch, temperature=config.temperature).logprobs
         result = policy_loss(
             logprobs,
             part.of(this.opinions.logprobs),
@@ -259,10 +261,8 @@ def _value_losses(
     """The clipped squared error of a minibatch, in pieces; the mean is over its response tokens."""
     tokens = sum(int(part.batch.response_mask.sum()) for part in parts)
     for part in parts:
-        with autocast(runtime):
-            values = value_model(part.batch)
         result = value_loss(
-            values,
+            value_model(part.batch),
             part.of(this.opinions.values),
             part.of(this.targets.returns),
             part.batch.response_mask,

@@ -13,6 +13,7 @@ from heed.training.results import TrainResult
 from heed.training.schedule import cosine
 from heed.training.state import Checkpointer, Memory, checksum, fingerprint
 from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
+from heed.training.weights import Weights
 
 
 def pretrain(model: CausalLM, rows: Rows, config: PretrainConfig, run: Run) -> TrainResult:
@@ -32,14 +33,15 @@ def pretrain(model: CausalLM, rows: Rows, config: PretrainConfig, run: Run) -> T
     num_steps = max(1, config.tokens // (config.minibatch * row_length))
 
     dropout_off(model)
-    optimizer = make_optimizer(model)
+    weights = Weights(model, run.runtime.dtype)
+    optimizer = make_optimizer(weights)
     text = RowStream(rows, derive_seed(run.seed, "pretrain"))
     memory = Memory(metrics={})
-    identity = fingerprint(config, run.seed, [model], checksum(torch.from_numpy(rows)))
-    checkpoint = Checkpointer(run, {"model": model, "optimizer": optimizer, "memory": memory}, identity)
+    identity = fingerprint(config, run, [model], checksum(torch.from_numpy(rows)))
+    checkpoint = Checkpointer(run, {"model": weights, "optimizer": optimizer, "memory": memory}, identity)
     done = checkpoint.restore()
 
-    with run.progress.track(num_steps, "steps", done=done) as tracker:
+    with weights, run.progress.track(num_steps, "steps", done=done) as tracker:
         for step in range(done, num_steps):
             # 1. The next rows.
             minibatch = row_batches(text.draw(step * config.minibatch, config.minibatch), run.runtime.microbatch)

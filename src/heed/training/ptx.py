@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from heed.models.types import CausalLM
@@ -37,13 +38,13 @@ class PretrainingMix:
         """The weight; 0 while it has not been set yet."""
         return 0.0 if self._text is None or self._coef == "auto" else self._coef
 
-    def balance(self, policy: CausalLM, policy_losses: Iterable[Tensor]) -> None:
+    def balance(self, policy: CausalLM, optimizer: torch.optim.Optimizer, policy_losses: Iterable[Tensor]) -> None:
         """Set the weight by the ratio of the gradient norms, unless it is set already."""
         if self._text is None or self._coef != "auto":
             return
         self._coef = 1.0
-        text_norm = gradient_norm(policy, self.losses(policy, 0, Tally()))
-        self._coef = gradient_norm(policy, policy_losses) / text_norm
+        text_norm = gradient_norm(optimizer, self.losses(policy, 0, Tally()))
+        self._coef = gradient_norm(optimizer, policy_losses) / text_norm
 
     def losses(self, policy: CausalLM, update: int, tally: Tally) -> Iterator[Tensor]:
         """The weighted loss of the text that goes with an update (counted from 0), in pieces."""

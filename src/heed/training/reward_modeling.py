@@ -22,11 +22,11 @@ from heed.records import Ranking
 from heed.runtime.device import Runtime
 from heed.runtime.run import Run
 from heed.runtime.seeds import numpy_generator
-from heed.training.precision import autocast
 from heed.training.results import TrainResult
 from heed.training.schedule import cosine
 from heed.training.state import Checkpointer, Memory, checksum, fingerprint
 from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
+from heed.training.weights import Weights
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,13 +91,14 @@ def reward_modeling(
     num_steps = config.epochs * steps_per_epoch
 
     dropout_off(reward_model)
-    optimizer = make_optimizer(reward_model)
+    weights = Weights(reward_model, run.runtime.dtype)
+    optimizer = make_optimizer(weights)
     memory = Memory(metrics={})
-    identity = fingerprint(config, run.seed, [reward_model], _checksums(usable))
-    checkpoint = Checkpointer(run, {"model": reward_model, "optimizer": optimizer, "memory": memory}, identity)
+    identity = fingerprint(config, run, [reward_model], _checksums(usable))
+    checkpoint = Checkpointer(run, {"model": weights, "optimizer": optimizer, "memory": memory}, identity)
     done = checkpoint.restore()
 
-    with run.progress.track(num_steps, "steps", done=done) as tracker:
+    with weights, run.progress.track(num_steps, "steps", done=done) as tracker:
         for step in range(done, num_steps):
             # 1. The next prompts of this epoch's shuffle, each with all its answers.
             epoch, place = divmod(step, steps_per_epoch)
@@ -191,9 +192,7 @@ def _ranking_losses(
         chosen = [minibatch[i] for i in indices]
         batch = make_group_batch([ranked.group for ranked in chosen], pad_id).to(runtime.device)
         tiers = torch.tensor([tier for ranked in chosen for tier in ranked.tiers], device=runtime.device)
-        with autocast(runtime):
-            scores = reward_model(batch)
-        result = ranking_loss(scores, tiers, batch.group_index, denominator=len(minibatch))
+        result = ranking_loss(reward_model(batch), tiers, batch.group_index, denominator=len(minibatch))
         tally.add("loss", result.loss.detach())
         tally.add("correct", result.num_correct)
         tally.add("pairs", result.num_pairs)

@@ -20,7 +20,6 @@ from heed.ops.advantages import Advantages
 from heed.records import Completion, Json, Prompt
 from heed.roles import Decoding, Scorer
 from heed.runtime.device import Runtime
-from heed.training.precision import autocast
 
 _PADDING_PER_PASS = 256
 """Padding tokens worth about as much as another forward and backward pass costs (measured on a CPU)."""
@@ -119,8 +118,7 @@ def sample_episodes(
     Raises:
         NonFiniteError: a score is NaN or infinite.
     """
-    with autocast(runtime):
-        answers = [generated[0] for generated in engine.generate(prompt_ids, 1, decoding)]
+    answers = [generated[0] for generated in engine.generate(prompt_ids, 1, decoding)]
     texts = codec.decode_many([answer.token_ids for answer in answers])
     completions = [
         Completion(
@@ -168,15 +166,12 @@ def ask(
     logprobs, ref_logprobs, values, entropy = (torch.zeros_like(episodes.sampler_logprobs) for _ in range(4))
     for part in slices(episodes, range(len(episodes.groups)), pad_id, runtime):
         width = part.batch.response_mask.shape[1]
-        with autocast(runtime):
-            now = response_logprobs(policy, part.batch, temperature=temperature, with_entropy=True)
-            logprobs[part.rows, :width] = now.logprobs
-            assert now.entropy is not None
-            entropy[part.rows, :width] = now.entropy
-            ref_logprobs[part.rows, :width] = response_logprobs(
-                ref_policy, part.batch, temperature=temperature
-            ).logprobs
-            values[part.rows, :width] = value_model(part.batch)
+        now = response_logprobs(policy, part.batch, temperature=temperature, with_entropy=True)
+        logprobs[part.rows, :width] = now.logprobs
+        assert now.entropy is not None
+        entropy[part.rows, :width] = now.entropy
+        ref_logprobs[part.rows, :width] = response_logprobs(ref_policy, part.batch, temperature=temperature).logprobs
+        values[part.rows, :width] = value_model(part.batch)
     return Opinions(logprobs=logprobs, ref_logprobs=ref_logprobs, values=values, entropy=entropy)
 
 

@@ -20,6 +20,7 @@ from heed.training.results import TrainResult
 from heed.training.schedule import cosine
 from heed.training.state import BestWeights, Checkpointer, Memory, checksum, fingerprint
 from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
+from heed.training.weights import Weights
 
 _DEMONSTRATIONS_PER_ROW = 16
 """So many demonstrations in a minibatch bring one row of pretraining text with them."""
@@ -60,15 +61,16 @@ def sft(
     rows_per_step = -(-config.minibatch // _DEMONSTRATIONS_PER_ROW) if config.pretraining_coef else 0
 
     dropout_off(model)
-    optimizer = make_optimizer(model)
+    weights = Weights(model, run.runtime.dtype)
+    optimizer = make_optimizer(weights)
     text = RowStream(rows, derive_seed(run.seed, "sft", "text")) if rows is not None and rows_per_step else None
     best = BestWeights()
     memory = Memory(metrics={})
-    identity = fingerprint(config, run.seed, [model], [checksum(torch.tensor(example.ids)) for example in examples])
-    checkpoint = Checkpointer(run, {"model": model, "optimizer": optimizer, "best": best, "memory": memory}, identity)
+    identity = fingerprint(config, run, [model], [checksum(torch.tensor(example.ids)) for example in examples])
+    checkpoint = Checkpointer(run, {"model": weights, "optimizer": optimizer, "best": best, "memory": memory}, identity)
     done = checkpoint.restore()
 
-    with run.progress.track(num_steps, "steps", done=done) as tracker:
+    with weights, run.progress.track(num_steps, "steps", done=done) as tracker:
         for step in range(done, num_steps):
             # 1. The next demonstrations of this epoch's shuffle, and rows of pretraining text.
             epoch, place = divmod(step, steps_per_epoch)
@@ -96,7 +98,7 @@ def sft(
             # 3. After an epoch: is it the best so far?
             if select is not None and place == steps_per_epoch - 1:
                 metrics["selection_score"] = select(model)
-                best.consider(metrics["selection_score"], epoch + 1, model)
+                best.consider(metrics["selection_score"], epoch + 1, weights)
 
             # 4. Tell and keep.
             run.metrics.log(step + 1, metrics)

@@ -69,7 +69,7 @@ class Checkpointer:
             The number of optimizer steps (PPO: iterations) already made: 0 if there is no checkpoint.
 
         Raises:
-            WorkspaceError: the checkpoint was made with other settings, data or initial weights.
+            WorkspaceError: the checkpoint was made with other settings, dtype, data or initial weights.
         """
         done = 0
         if self._path.exists():
@@ -77,8 +77,8 @@ class Checkpointer:
             if saved["fingerprint"] != self._fingerprint:
                 raise WorkspaceError(
                     f"{self._path}: this checkpoint was made with other settings, data or initial weights than this "
-                    f"run has (fingerprint {saved['fingerprint']}, expected {self._fingerprint}). To start anew, "
-                    f"remove {self._path.parent}."
+                    f"run has, or in another dtype (fingerprint {saved['fingerprint']}, expected {self._fingerprint}). "
+                    f"To start anew, remove {self._path.parent}."
                 )
             for name, part in self._parts.items():
                 part.load_state_dict(saved["parts"][name])
@@ -132,13 +132,13 @@ class BestWeights:
         self.at = -1
         self._weights: dict[str, Tensor] = {}
 
-    def consider(self, score: float, at: int, model: nn.Module) -> None:
+    def consider(self, score: float, at: int, model: Part) -> None:
         """Keep a copy of the weights of ``model`` if ``score`` is the highest so far."""
         if score > self.score:
             self.score, self.at = score, at
             self._weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
-    def put_into(self, model: nn.Module) -> None:
+    def put_into(self, model: Part) -> None:
         """Give ``model`` the best weights, if any were ever considered."""
         if self._weights:
             model.load_state_dict(self._weights)
@@ -159,7 +159,7 @@ class WeightAverage:
     the weights after that update. With plain averaging, a short run's average would be mostly its starting point.
     """
 
-    def __init__(self, model: nn.Module, decay: float = 0.992) -> None:
+    def __init__(self, model: Part, decay: float = 0.992) -> None:
         self._decay = decay
         self._updates = 0
         self._weights = {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
@@ -183,15 +183,16 @@ class WeightAverage:
             self.average[name].copy_(tensor)
 
 
-def fingerprint(config: Settings, seed: int, models: Iterable[nn.Module], *data: Json) -> str:
+def fingerprint(config: Settings, run: Run, models: Iterable[nn.Module], *data: Json) -> str:
     """Sixteen hexadecimal digits that tell a checkpoint whose it is.
 
     Args:
+        run: its seed and the dtype it computes in count.
         models: with their initial weights.
         data: anything else that must be the same, such as checksums of the data.
     """
     weights = [checksum(tensor) for model in models for tensor in model.state_dict().values()]
-    return content_id(config.model_dump(mode="json"), seed, weights, list(data))
+    return content_id(config.model_dump(mode="json"), run.seed, str(run.runtime.dtype), weights, list(data))
 
 
 def checksum(tensor: Tensor) -> int:

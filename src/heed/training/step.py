@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from heed.errors import NonFiniteError
+from heed.training.weights import Weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +68,16 @@ def dropout_off(*models: nn.Module) -> None:
         model.eval()
 
 
-def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(weights: Weights) -> torch.optim.Optimizer:
     """Adam with InstructGPT's betas (.9, .95), no weight decay; the learning rate comes with each step.
 
     PyTorch adds ``eps`` to the bias-corrected root of the second moment, TensorFlow 1 to the raw root, so that
     the first updates of equal settings are larger here. ``eps`` is 1e-8 (LMHP: 1e-5 in TensorFlow's way); what the
     difference guards against, drastic first updates, PPO's warm-up of the learning rate guards against as well.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(parameters, lr=0.0, betas=(0.9, 0.95), eps=1e-8, fused=True)
+    optimizer = torch.optim.Adam(weights.parameters(), lr=0.0, betas=(0.9, 0.95), eps=1e-8, fused=True)
+    optimizer.register_step_post_hook(lambda *_: weights.publish())
+    return optimizer
 
 
 def take_step(where: str, *updates: Update) -> list[StepReport]:
@@ -112,13 +114,13 @@ def take_step(where: str, *updates: Update) -> list[StepReport]:
     return reports
 
 
-def gradient_norm(model: nn.Module, losses: Iterable[Tensor]) -> float:
+def gradient_norm(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> float:
     """Norm of the gradient of the sum of ``losses``; nothing moves and the gradients are cleared."""
     for loss in losses:
         loss.backward()  # type: ignore[no-untyped-call]
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    gradients = [parameter.grad for parameter in _parameters(optimizer) if parameter.grad is not None]
     norm = float(nn.utils.get_total_norm(gradients))
-    model.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     return norm
 
 

@@ -13,11 +13,10 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from heed.config import PPOConfig
 from heed.training.diagnostics import Diagnosis
-from heed.training.state import BestWeights
+from heed.training.state import BestWeights, Part
 
 HELDOUT_SCORE = "heldout_score"
 """What the second reward model's mean score of a round's answers is called in the metrics."""
@@ -42,7 +41,7 @@ class Stopping:
         self.reason = ""
         """Name of the setting that ended the run; empty as long as it goes on."""
 
-    def look(self, iteration: int, figures: Mapping[str, float], policy: nn.Module) -> list[Diagnosis]:
+    def look(self, iteration: int, figures: Mapping[str, float], policy: Part) -> list[Diagnosis]:
         """The diagnosis with which the run ends; none as long as it goes on.
 
         Args:
@@ -68,7 +67,7 @@ class Stopping:
         """Iterations behind the policy that is kept, of a run that made so many."""
         return self._best.at if self._best.at >= 0 else made
 
-    def put_back(self, policy: nn.Module) -> None:
+    def put_back(self, policy: Part) -> None:
         """Give ``policy`` the weights that are kept; those it has if there are no others."""
         self._best.put_into(policy)
 
@@ -81,7 +80,7 @@ class Stopping:
         self._best.load_state_dict(state["best"])
         self._scores, self.reason = list(state["scores"]), state["reason"]
 
-    def _consider(self, iteration: int, score: float, policy: nn.Module) -> None:
+    def _consider(self, iteration: int, score: float, policy: Part) -> None:
         self._scores = [*self._scores, score][-self._config.patience :]
         if len(self._scores) == self._config.patience:
             self._best.consider(self._average(), iteration, policy)
