@@ -93,12 +93,33 @@ def test_bfloat16_is_as_near_as_transformers() -> None:
     assert (mine - exact).abs().mean() <= 1.5 * (other - exact).abs().mean()
 
 
-def test_the_flat_tokens_are_all_that_is_computed() -> None:
+def test_only_the_tokens_that_are_needed_are_computed() -> None:
     model, batch = build("llama"), batches()[1]
     ids = batch.input_ids.flatten()[batch.flat_index]
     positions = batch.position_ids.flatten()[batch.flat_index]
     rows: list[int] = []
-    hook = model.base_model.layers[0].mlp.register_forward_hook(lambda _, inputs, __: rows.append(inputs[0].shape[0]))
-    flat_states(model, ids, positions, batch.layout)
-    hook.remove()
-    assert rows == [batch.layout.num_tokens] and batch.layout.num_tokens < batch.input_ids.numel()
+    hooks = [
+        layer.mlp.down_proj.register_forward_hook(lambda _, inputs, __: rows.append(inputs[0].shape[0]))
+        for layer in model.base_model.layers
+    ]
+    flat_states(model, ids, positions, batch.layout, batch.last_flat)
+    for hook in hooks:
+        hook.remove()
+    assert rows == [batch.layout.num_tokens, len(batch.last_flat)]
+    assert len(batch.last_flat) < batch.layout.num_tokens < batch.input_ids.numel()
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_states_of_some_tokens_are_those_among_all(recompute: bool) -> None:
+    model = build("qwen3").train(recompute)
+    if recompute:
+        model.gradient_checkpointing_enable()
+    for batch in batches():
+        wanted = batch.predict_flat
+        found = []
+        for states in (token_states(model, batch, wanted), token_states(model, batch).index_select(0, wanted)):
+            model.zero_grad()
+            states.square().sum().backward()
+            found.append([states.detach(), *(p.grad for p in model.parameters() if p.grad is not None)])
+        for mine, other in zip(*found, strict=True):
+            torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))

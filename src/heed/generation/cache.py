@@ -1,8 +1,8 @@
-"""A key-value cache with one row (a *slot*) for each answer under way, allocated once and written in place.
+"""A key-value cache with one row (a *slot*) for each answer under way, written in place.
 
 Slots are left-aligned: the column of a token is its position in the sequence. Rows of different lengths therefore
 sit side by side without padding between them, a slot can be filled again while its neighbours go on, and nothing is
-ever concatenated, which is most of what ``transformers``' growing cache costs.
+concatenated at each step, which is most of what ``transformers``' growing cache costs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Any
 
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
+
+STEP = 32
+"""Columns that are added at a time."""
 
 
 @dataclass(slots=True)
@@ -76,21 +79,44 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         """Columns of a slot."""
         return self.place.capacity
 
+    def grow(self, capacity: int) -> None:
+        """Make room for ``capacity`` columns; what is there is kept."""
+        for name in ("keys", "values"):
+            before: Tensor = getattr(self, name)
+            slots, heads, columns, size = before.shape
+            after = before.new_empty(slots, heads, capacity, size)
+            after[:, :, :columns] = before
+            after[:, :, columns:] = 0
+            setattr(self, name, after)
+
 
 class SlotCache(Cache):
     """What a transformers model takes as ``past_key_values``: one :class:`SlotLayer` for each of its layers."""
 
     def __init__(self, num_layers: int, slots: int, capacity: int) -> None:
-        self.place = _Place(slots=slots, capacity=capacity)
+        self.longest = capacity
+        self.place = _Place(slots=slots, capacity=0)
         super().__init__(layers=[SlotLayer(self.place) for _ in range(num_layers)])
 
     def begin_prefill(self, first: int, rows: Tensor, width: int) -> None:
         """The next forward pass is of prompts: slot ``first + i`` takes the first ``width`` columns of ``rows[i]``."""
+        self._make_room(width)
         self.place.positions, self.place.rows, self.place.width, self.place.first = None, rows, width, first
 
     def begin_step(self, rows: Tensor, positions: Tensor, width: int) -> None:
         """The next forward pass is of one token for each of the first ``len(rows)`` slots, at ``positions``."""
+        self._make_room(width)
         self.place.positions, self.place.rows, self.place.width = positions, rows, width
+
+    def _make_room(self, width: int) -> None:
+        """Columns are added as they are needed: slots far apart in memory are slower to read."""
+        if width <= self.place.capacity:
+            return
+        self.place.capacity = min(-(-width // STEP) * STEP, self.longest)
+        for layer in self.layers:
+            assert isinstance(layer, SlotLayer)
+            if layer.is_initialized:
+                layer.grow(self.place.capacity)
 
     def move(self, sources: Tensor, targets: Tensor, width: int) -> None:
         """Copy the first ``width`` columns of the slots ``sources`` over the slots ``targets``."""

@@ -28,7 +28,7 @@ from heed.models.flat import fill_cache, is_known, step_logits
 from heed.records import StopReason
 from heed.roles import Decoding
 
-PREFILL_TOKENS = 8192
+PREFILL_TOKENS = 1024
 """Prompt tokens that go through the model at once; bounds memory, never changes a result."""
 WORTH_A_PASS = 256
 """Padding tokens that cost about as much as another pass does."""

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from heed.data.layout import Bucket, Layout
+from heed.ops.linear import linear
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Pre-norm decoders with RMS norms, rotary positions and a gated MLP; Qwen3 also norms queries and keys."""
@@ -34,14 +35,17 @@ def is_known(model: PreTrainedModel) -> bool:
     )
 
 
-def flat_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, layout: Layout) -> Tensor:
-    """(M, D) states after the last norm.
+def flat_states(
+    model: PreTrainedModel, ids: Tensor, positions: Tensor, layout: Layout, wanted: Tensor | None = None
+) -> Tensor:
+    """(M, D) states after the last norm, or (W, D) of the tokens ``wanted``.
 
     Args:
         model: one that :func:`is_known`.
         ids: (M,) the flat tokens.
         positions: (M,) the position of each in its sequence.
         layout: how they attend to each other.
+        wanted: (W,) which of the M tokens; the last layer then computes of the others what attention needs of them.
     """
     trunk: Any = model.base_model
     attend = _Attention(layout, ids.device)
@@ -50,10 +54,11 @@ def flat_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, layout: 
     rotation = cos[0, :, None], sin[0, :, None]
     recompute = trunk.training and trunk.gradient_checkpointing and torch.is_grad_enabled()
     for layer in trunk.layers:
+        rows = wanted if layer is trunk.layers[-1] else None
         if recompute:
-            x = checkpoint(_layer, layer, x, rotation, attend, use_reentrant=False)
+            x = checkpoint(_layer, layer, x, rotation, attend, rows, use_reentrant=False)
         else:
-            x = _layer(layer, x, rotation, attend)
+            x = _layer(layer, x, rotation, attend, rows)
     return rms_norm(trunk.norm, x)
 
 
@@ -82,8 +87,7 @@ def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: An
         if layer is trunk.layers[-1]:
             return
         seen = _attended(query, key, value.to(query.dtype), None, attention.scaling)
-        x = x + attention.o_proj(seen.transpose(1, 2).flatten(0, 1).flatten(1))
-        x = x + layer.mlp(rms_norm(layer.post_attention_layernorm, x))
+        x = _after_attention(layer, x, seen.transpose(1, 2).flatten(0, 1).flatten(1))
 
 
 def step_logits(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any, mask: Tensor) -> Tensor:
@@ -109,10 +113,8 @@ def step_logits(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: A
         seen = F.scaled_dot_product_attention(
             query[:, :, None], keys, values, attn_mask=mask, scale=attention.scaling, enable_gqa=grouped
         )
-        x = x + attention.o_proj(seen.flatten(1))
-        x = x + layer.mlp(rms_norm(layer.post_attention_layernorm, x))
-    logits: Tensor = model.get_output_embeddings()(rms_norm(trunk.norm, x))  # type: ignore[no-untyped-call]
-    return logits
+        x = _after_attention(layer, x, seen.flatten(1))
+    return applied(model.get_output_embeddings(), rms_norm(trunk.norm, x))  # type: ignore[no-untyped-call]
 
 
 def rms_norm(norm: Any, x: Tensor) -> Tensor:
@@ -129,17 +131,35 @@ def rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
 def projected(attention: Any, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values, each (..., heads, size), the first two rotated."""
     shape = (*x.shape[:-1], -1, attention.head_dim)
-    query, key, value = (project(x).view(shape) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
+    query, key, value = (
+        applied(project, x).view(shape) for project in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )
     if hasattr(attention, "q_norm"):
         query, key = rms_norm(attention.q_norm, query), rms_norm(attention.k_norm, key)
     return rotated(query, rotation), rotated(key, rotation), value
 
 
-def _layer(layer: Any, x: Tensor, rotation: tuple[Tensor, Tensor], attend: _Attention) -> Tensor:
-    query, key, value = projected(layer.self_attn, rms_norm(layer.input_layernorm, x), rotation)
-    x = x + layer.self_attn.o_proj(attend(query, key, value.to(query.dtype), layer.self_attn.scaling))
-    result: Tensor = x + layer.mlp(rms_norm(layer.post_attention_layernorm, x))
+def applied(module: Any, x: Tensor) -> Tensor:
+    """``module(x)``; a plain linear map by :func:`heed.ops.linear.linear`, anything else (an adapter) by itself."""
+    is_plain = type(module) is nn.Linear and not (module._forward_hooks or module._forward_pre_hooks)
+    result: Tensor = linear(x, module.weight, module.bias) if is_plain else module(x)
     return result
+
+
+def _layer(layer: Any, x: Tensor, rotation: tuple[Tensor, Tensor], attend: _Attention, rows: Tensor | None) -> Tensor:
+    """One block, (M, D) -> (M, D), or (len(rows), D): attention needs all tokens, what comes after it only ``rows``."""
+    query, key, value = projected(layer.self_attn, rms_norm(layer.input_layernorm, x), rotation)
+    seen = attend(query, key, value.to(query.dtype), layer.self_attn.scaling)
+    if rows is not None:
+        x, seen = x.index_select(0, rows), seen.index_select(0, rows)
+    return _after_attention(layer, x, seen)
+
+
+def _after_attention(layer: Any, x: Tensor, seen: Tensor) -> Tensor:
+    """The rest of a block, for tokens that have ``seen`` (M, heads * size) of the others."""
+    x = x + applied(layer.self_attn.o_proj, seen)
+    mlp, normed = layer.mlp, rms_norm(layer.post_attention_layernorm, x)
+    return x + applied(mlp.down_proj, mlp.act_fn(applied(mlp.gate_proj, normed)) * applied(mlp.up_proj, normed))
 
 
 class _Attention:

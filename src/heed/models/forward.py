@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from heed.data.batches import GroupBatch, SequenceBatch
 from heed.models.flat import flat_states, is_known
+from heed.models.recompute import recomputing
 from heed.ops.logprobs import nll_sum, token_logprobs
 
 
@@ -42,29 +43,31 @@ def hidden_states(model: PreTrainedModel, batch: GroupBatch | SequenceBatch) -> 
     """
     if batch.attention_mask is None:
         embeddings = model.get_input_embeddings()(batch.input_ids)
-        output = model.base_model(inputs_embeds=embeddings, use_cache=False)
+        inputs = {"inputs_embeds": embeddings}
     else:
-        output = model.base_model(
-            input_ids=batch.input_ids,
-            attention_mask=batch.attention_mask,
-            position_ids=batch.position_ids,
-            use_cache=False,
-        )
+        inputs = {
+            "input_ids": batch.input_ids,
+            "attention_mask": batch.attention_mask,
+            "position_ids": batch.position_ids,
+        }
+    with recomputing(model):
+        output = model.base_model(**inputs, use_cache=False)
     states: Tensor = output.last_hidden_state
     return states
 
 
-def token_states(model: PreTrainedModel, batch: GroupBatch | SequenceBatch) -> Tensor:
-    """(M, D) states of the real tokens of a batch, row after row.
+def token_states(model: PreTrainedModel, batch: GroupBatch | SequenceBatch, wanted: Tensor | None = None) -> Tensor:
+    """(M, D) states of the real tokens of a batch, row after row; or (W, D) of those ``wanted`` of them.
 
     Families of models that :mod:`heed.models.flat` knows are computed without padding; others by transformers.
     """
     if not is_known(model):
-        return hidden_states(model, batch).flatten(0, 1).index_select(0, batch.flat_index)
+        states = hidden_states(model, batch).flatten(0, 1).index_select(0, batch.flat_index)
+        return states if wanted is None else states.index_select(0, wanted)
     ids, positions = (
         table.flatten().index_select(0, batch.flat_index) for table in (batch.input_ids, batch.position_ids)
     )
-    return flat_states(model, ids, positions, batch.layout)
+    return flat_states(model, ids, positions, batch.layout, wanted)
 
 
 def response_logprobs(
@@ -92,12 +95,12 @@ def response_logprobs(
 
 def response_states(model: PreTrainedModel, batch: GroupBatch) -> Tensor:
     """(M, D) states that predict the M response tokens, in the row order of ``batch.response_mask``."""
-    return token_states(model, batch).index_select(0, batch.predict_flat)
+    return token_states(model, batch, batch.predict_flat)
 
 
 def last_states(model: PreTrainedModel, batch: GroupBatch) -> Tensor:
     """(N, D) states of the last real token of each answer."""
-    return token_states(model, batch).index_select(0, batch.last_flat)
+    return token_states(model, batch, batch.last_flat)
 
 
 def spread(values: Tensor, mask: Tensor) -> Tensor:
@@ -109,7 +112,7 @@ def lm_loss_sum(model: PreTrainedModel, batch: SequenceBatch) -> NLLSum:
     """Sum of the negative log-likelihood of all targets of the batch, and their number."""
     ids, is_target = (table.flatten().index_select(0, batch.flat_index) for table in (batch.input_ids, batch.loss_mask))
     places = is_target.nonzero()[:, 0]
-    states = token_states(model, batch).index_select(0, places - 1)  # a target is never the first of its sequence
+    states = token_states(model, batch, places - 1)  # a target is never the first of its sequence
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     nll = nll_sum(states, head.weight, ids.index_select(0, places), bias=head.bias)
     return NLLSum(nll=nll, num_tokens=len(places))

@@ -1,0 +1,77 @@
+"""The product of matrices that everything else is made of, by the faster of the two libraries that PyTorch has.
+
+On x86 processors PyTorch multiplies float32 matrices with MKL, which leaves a tenth to a half of the speed unused on
+processors of other makers than its own, the more the fewer the rows. oneDNN, which PyTorch uses for convolutions and
+for 16 bits, does not. Which of them it is depends on shapes and platform alone, so that a run can be repeated.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_ONEDNN: Any = (
+    getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    and platform.machine().lower() in ("x86_64", "amd64")
+    else None
+)
+_WORTH_IT = 2**15
+"""Numbers in the smallest weight matrix that oneDNN is faster with: a call of it costs a few microseconds more."""
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x @ weight.T + bias``, as :func:`torch.nn.functional.linear` computes it but for the last bits.
+
+    Args:
+        x: (M, D).
+        weight: (F, D).
+        bias: (F,).
+    """
+    if not _for_onednn(x, weight):
+        return F.linear(x, weight, bias)
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        product: Tensor = _Linear.apply(x, weight)  # type: ignore[no-untyped-call]
+        return product if bias is None else product + bias
+    return _multiplied(x, weight, bias)
+
+
+def _for_onednn(x: Tensor, weight: Tensor) -> bool:
+    return (
+        _ONEDNN is not None
+        and x.dtype == weight.dtype == torch.float32
+        and x.device.type == "cpu"
+        and x.dim() == 2
+        and len(x) > 0
+        and weight.numel() >= _WORTH_IT
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def _multiplied(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    product: Tensor = _ONEDNN(x, weight, bias, "none", [], "")
+    return product
+
+
+class _Linear(torch.autograd.Function):
+    """Forward and the gradient of ``x`` by oneDNN. MKL is the better one at the gradient of the weights."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _multiplied(x, weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        grad = grads[0].contiguous()
+        return (
+            _multiplied(grad, weight.T) if ctx.needs_input_grad[0] else None,
+            grad.T @ x if ctx.needs_input_grad[1] else None,
+        )
