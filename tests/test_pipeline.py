@@ -18,6 +18,7 @@ from heed.runtime.progress import SilentProgress
 from heed.store.workspace import Workspace
 
 CPU = Machine(device="cpu", cores=1)
+SILENT = SilentProgress()
 
 
 def stage(name: str, *after: str, settings: tuple[str, ...] = ()) -> Stage:
@@ -126,3 +127,26 @@ def test_a_fingerprint_depends_on_own_settings_and_on_what_comes_before() -> Non
     changed = fingerprints(chain(), override(RunConfig(), ["sft.epochs=3"]))
     assert [name for name in usual if usual[name] != changed[name]] == ["sft", "ppo", "evaluate"]
     assert len(set(usual.values())) == 4
+
+
+def test_the_faster_dtype_is_measured_once_and_then_kept(workspace: Workspace) -> None:
+    """What is kept counts, whatever would be measured now; a model of another size is measured anew."""
+    small = ["model.hidden_size=16", "model.num_layers=1", "model.vocab_size=64"]
+    machine = Machine(device="cpu", cores=1, dtype="auto")
+    path = workspace.root / "dtype.json"
+
+    def used(*assignments: str) -> object:
+        run_recipe([stage("sft", settings=("sft",))], override(RunConfig(), assignments), workspace, machine, SILENT)
+        record = read_json(workspace.runs_dir / "sft" / "stage.json")
+        assert isinstance(record, dict)
+        return record["figures"]["dtype"]
+
+    (workspace.root / "ran.txt").write_text("")
+    first = used(*small)
+    kept = json.loads(path.read_text())
+    assert kept["dtype"] == first and kept["ratio"] > 0
+    other = "bfloat16" if first == "float32" else "float32"
+    path.write_text(json.dumps(kept | {"dtype": other, "ratio": -1.0}))
+    assert used(*small, "sft.epochs=2") == other and json.loads(path.read_text())["ratio"] == -1.0
+    used(*small, "model.num_heads=2", "sft.epochs=3")
+    assert json.loads(path.read_text())["ratio"] > 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_SIDE_BY_SIDE = 4
 CONFIG_FILE, RESULTS_FILE, REPORT_FILE = "config.json", "results.json", "report.html"
+DTYPE_FILE = "dtype.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class Machine:
 
     device: str = "auto"
     dtype: str = "float32"
+    """What models compute in while they are trained; ``"auto"`` is what is once measured to be faster."""
     cores: int = 1
     """CPU cores; a stage that runs alone computes with all of them."""
     tensorboard: bool = False
@@ -106,6 +108,7 @@ def run_recipe(
     """
     with workspace.lock(f"heed run {config.recipe}"):
         write_json(workspace.root / CONFIG_FILE, _described(config))
+        machine = replace(machine, dtype=_settled_dtype(config, workspace, machine, progress))
         outcomes = list(_run_all(stages, config, workspace, machine, progress, only))
         _conclude(stages, config, workspace)
     return outcomes
@@ -153,6 +156,43 @@ def _ready(waiting: Sequence[Stage], done: set[str], workers: Workers) -> Iterat
             yield stage
 
 
+def _settled_dtype(config: RunConfig, workspace: Workspace, machine: Machine, progress: Progress) -> str:
+    """``machine.dtype``; for ``"auto"`` what was found faster when it was first asked of this model on this device.
+
+    It stays so, since a run that goes on must compute as it began.
+    """
+    if machine.dtype != "auto":
+        return machine.dtype
+    path = workspace.root / DTYPE_FILE
+    subject: Json = {"model": config.model.model_dump(mode="json"), "base": config.base, "device": machine.device}
+    if not path.exists() or read_json(path)["for"] != subject:  # type: ignore[call-overload, index]
+        with Workers(1, progress) as workers:
+            job = Job(name="dtype", heading="Which dtype is faster here", alone=True)
+            workers.start(job, measure_dtype, (config, machine))
+            write_json(path, {"for": subject, **workers.wait()[1]})
+    found = read_json(path)
+    assert isinstance(found, dict)
+    progress.note(f"{found['words']}; kept in {path}")
+    return str(found["dtype"])
+
+
+def measure_dtype(config: RunConfig, machine: Machine, progress: Progress) -> Mapping[str, Json]:
+    """Measure a model of the size that will be trained; see :func:`heed.training.precision.fastest_dtype`."""
+    from heed.models.loading import build_causal_lm, load_causal_lm, ready
+    from heed.runtime.device import start_runtime
+    from heed.training.precision import fastest_dtype
+
+    runtime = start_runtime(machine.device, "float32", config.microbatch, machine.cores)
+    size = config.model.vocab_size
+    model = (
+        load_causal_lm(config.base, device=runtime.device)
+        if config.base
+        else ready(build_causal_lm(config.model, eos_id=0, pad_id=1, vocab_size=size, seed=0), runtime.device)
+    )
+    choice = fastest_dtype(model, runtime)
+    return {**asdict(choice), "words": str(choice)}
+
+
 def run_stage(
     stage: Stage,
     config: RunConfig,
@@ -183,6 +223,7 @@ def run_stage(
     figures = dict(stage.work(Context(config=config, workspace=workspace, run=run, fingerprint=fingerprint)))
     figures["wall_seconds"] = round(time.perf_counter() - began, 2)
     figures["cpu_seconds"] = round(time.process_time() - cpu_began, 2)
+    figures["dtype"] = machine.dtype
     figures["peak_rss_mib"] = round(peak_rss_mib(), 1)
     record: Json = {"name": stage.name, "title": stage.title, "fingerprint": fingerprint, "figures": figures}
     write_json(directory / "stage.json", record)

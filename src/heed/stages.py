@@ -267,18 +267,22 @@ def ppo(
     blind: bool = False,
 ) -> Mapping[str, Json]:
     """A policy trained against a reward model, from the SFT model."""
+    from heed.models.precision import narrow
     from heed.models.value_model import ValueModel
     from heed.training.ppo import ppo as learn
 
     config, codec = context.config, load_codec(context)
-    policy, reference = load_policy(context, "sft"), load_policy(context, "sft")
+    dtype = context.run.runtime.dtype
+    policy, reference = load_policy(context, "sft"), narrow(load_policy(context, "sft"), dtype)
     scores, scorer = load_scorer(context, reward_model, blind=blind)
+    value_model = ValueModel.from_reward_model(scores)
+    narrow(scores, dtype)
     prompts = source.policy_prompts(context)
     settings = adapt(config.ppo)
     result = learn(
         policy,
         reference,
-        ValueModel.from_reward_model(scores),
+        value_model,
         scorer,
         prompts,
         codec,

@@ -26,7 +26,12 @@ def test_processes_started_by_torchrun_know_their_place(monkeypatch: pytest.Monk
         ({"device": "gpu"}, "device is 'gpu', expected one of auto, cpu, cuda, mps. Did you mean 'cpu'?"),
         (
             {"dtype": "float23"},
-            "dtype is 'float23', expected one of float32, bfloat16, float16. Did you mean 'float32'?",
+            "dtype is 'float23', expected one of float32, bfloat16, auto. Did you mean 'float32'?",
+        ),
+        (
+            {"dtype": "float16"},
+            "dtype is 'float16', expected one of float32, bfloat16, auto. float16 would need its losses scaled; "
+            "bfloat16 is as fast and does not.",
         ),
         ({"device": "cpu", "microbatch": 0}, "microbatch is 0, expected at least 1"),
         ({"device": "cpu", "threads": 0}, "threads is 0, expected at least 1"),

@@ -14,6 +14,7 @@ from fakes import PAD_ID, tiny_codec, tiny_lm, tiny_reward_model
 from heed.config import PPOConfig
 from heed.errors import ExactnessError, NonFiniteError
 from heed.generation.engine import Engine
+from heed.models.precision import narrow
 from heed.models.scorer import RewardScorer
 from heed.models.types import CausalLM
 from heed.models.value_model import ValueModel
@@ -29,6 +30,7 @@ from heed.training.diagnostics import (
     check_sampler,
     check_scorer,
     healthy_bands,
+    tolerances,
 )
 from heed.training.rollouts import Episodes, Opinions, ask, sample_episodes
 from training_fakes import TokenScorer, make_prompts, make_run, read_log, run_ppo
@@ -60,9 +62,9 @@ def test_a_sound_start_passes_every_check(architecture: str, temperature: float)
     rewards = token_rewards(episodes.scores, opinions.logprobs, opinions.ref_logprobs, episodes.mask, 0.2)
     check_ratio(policy, episodes, opinions, temperature, PAD_ID, RUNTIME)
     check_reference(episodes, opinions)
-    check_sampler(episodes, opinions, 1e-4)
+    check_sampler(episodes, opinions, tolerances(torch.float32))
     check_rewards(episodes, opinions, rewards, episodes.scores, 0.2)
-    check_scorer(scorer, episodes)
+    check_scorer(scorer, episodes, tolerances(torch.float32))
 
 
 def test_another_reference_is_refused() -> None:
@@ -88,7 +90,7 @@ def test_a_sampler_with_a_temperature_of_its_own_is_noticed() -> None:
     policy = tiny_lm()
     episodes = make_episodes(policy, TokenScorer(), temperature=0.8)
     with pytest.raises(ExactnessError, match=r"'sampler'.*temperature"):
-        check_sampler(episodes, make_opinions(policy, tiny_lm(), episodes, temperature=1.0), 1e-3)
+        check_sampler(episodes, make_opinions(policy, tiny_lm(), episodes, temperature=1.0), tolerances(torch.float32))
 
 
 def test_a_reward_on_the_padding_is_noticed() -> None:
@@ -242,3 +244,25 @@ def test_episodes_keep_the_sampled_tokens() -> None:
         )
     changed = replace(episodes, ended=~episodes.ended)
     assert changed.num_tokens == sum(group.num_tokens for group in episodes.groups)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_a_sound_start_in_bfloat16_passes_every_check(temperature: float) -> None:
+    """Rounding apart: policy and reference are rounded alike, so their ratio and their divergence are still exact."""
+    policy, reference = narrow(tiny_lm(), torch.bfloat16), narrow(tiny_lm(), torch.bfloat16)
+    scorer = RewardScorer(narrow(tiny_reward_model(), torch.bfloat16), tiny_codec(), microbatch=5)
+    episodes = make_episodes(policy, scorer, temperature=temperature)
+    opinions = make_opinions(policy, reference, episodes, temperature)
+    allowed = tolerances(torch.bfloat16)
+    check_ratio(policy, episodes, opinions, temperature, PAD_ID, RUNTIME)
+    check_reference(episodes, opinions)
+    check_sampler(episodes, opinions, allowed)
+    check_scorer(scorer, episodes, allowed)
+    assert opinions.logprobs.dtype == opinions.values.dtype == opinions.entropy.dtype == torch.float32
+
+
+def test_bfloat16_does_not_hide_a_sampler_with_a_temperature_of_its_own() -> None:
+    policy = narrow(tiny_lm(), torch.bfloat16)
+    episodes = make_episodes(policy, TokenScorer(), temperature=0.8)
+    with pytest.raises(ExactnessError, match=r"'sampler'.*on average, expected at most 0\.5 and 0\.02"):
+        check_sampler(episodes, make_opinions(policy, policy, episodes), tolerances(torch.bfloat16))

@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     from heed.store.workspace import Workspace
 
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-DTypeOption = Annotated[str, typer.Option(help="What a forward pass computes in: float32 or bfloat16.")]
+DTypeOption = Annotated[
+    str,
+    typer.Option(
+        help="What models compute in while they are trained: float32, bfloat16, or auto, the faster one here."
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 

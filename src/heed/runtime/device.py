@@ -11,9 +11,11 @@ import torch
 
 from heed.errors import ConfigError, nearest
 
-DTypeName = Literal["float32", "bfloat16", "float16"]
+DTypeName = Literal["float32", "bfloat16"]
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = (*_DTYPES, "auto")
+"""What may be asked for; :mod:`heed.training.precision` makes ``"auto"`` one of the others."""
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -23,7 +25,7 @@ class Runtime:
 
     device: torch.device
     dtype: torch.dtype = torch.float32
-    """What the forward pass computes in; weights and optimizer stay in float32."""
+    """What models compute in while they are trained; the weights that are kept, and the optimizer, stay in float32."""
     microbatch: int = 64
     """Sequences that go through a model at once. It bounds memory and never changes a result."""
     rank: int = 0
@@ -43,7 +45,8 @@ def start_runtime(
     Args:
         device: ``"auto"`` takes a CUDA device when there is one, else the CPU; or ``"cpu"``, ``"cuda"``, ``"mps"``,
             with an index if wanted (``"cuda:1"``).
-        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: ``"float32"`` or ``"bfloat16"``. Not ``"float16"``: its range is so small that losses would have to be
+            scaled.
         microbatch: sequences that go through a model at once.
         threads: CPU threads for one operation; None leaves PyTorch's own choice (``OMP_NUM_THREADS``, else the cores).
 
@@ -53,7 +56,10 @@ def start_runtime(
         ConfigError: an unknown or absent device, an unknown dtype, or a number below 1.
     """
     if dtype not in _DTYPES:
-        raise ConfigError(f"dtype is {dtype!r}, expected one of {', '.join(_DTYPES)}.{nearest(dtype, _DTYPES)}")
+        scaled = (
+            " float16 would need its losses scaled; bfloat16 is as fast and does not." if dtype == "float16" else ""
+        )
+        raise ConfigError(f"dtype is {dtype!r}, expected one of {', '.join(DTYPES)}.{scaled or nearest(dtype, DTYPES)}")
     if microbatch < 1:
         raise ConfigError(f"microbatch is {microbatch}, expected at least 1")
     if threads is not None:
