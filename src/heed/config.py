@@ -123,6 +123,15 @@ class PPOConfig(Settings):
     """Rounds over which that model's score is averaged, and rounds without a new best after which the run ends."""
 
 
+class LoraConfig(Settings):
+    """Training through low-rank adapters, in all stages after the base model. Models are saved with them merged in."""
+
+    rank: Count = 0
+    """Of each linear layer's adapter. 0 trains all weights, and PPO then needs a second copy for its reference."""
+    alpha: Rate = 32.0
+    """Scale: an adapter's output is multiplied by alpha / rank, so that learning rates do not depend on the rank."""
+
+
 class LabelingConfig(Settings):
     """How much feedback is collected, and from whom."""
 
@@ -177,6 +186,10 @@ class RunConfig(Settings):
     """Directory of the real data that ``heed run real`` reads; for ``heed run labels`` a file of plain text, if any."""
     microbatch: Positive = 64
     """Sequences that go through a model at once. It bounds memory and never changes a result."""
+    activation_checkpointing: bool = False
+    """Whether the backward pass computes each layer again instead of keeping what it computed. Less memory,
+    about a third more time in updates, the same result."""
+    lora: LoraConfig = LoraConfig()
     model: ModelConfig = ModelConfig()
     pretrain: PretrainConfig = PretrainConfig()
     labeling: LabelingConfig = LabelingConfig()

@@ -209,9 +209,10 @@ def run_stage(
 
     directory = workspace.runs_dir / stage.name
     _prepare(directory, fingerprint, config)
+    runtime = start_runtime(machine.device, machine.dtype, config.microbatch, threads)
     run = Run(
         dir=directory,
-        runtime=start_runtime(machine.device, machine.dtype, config.microbatch, threads),
+        runtime=replace(runtime, activation_checkpointing=config.activation_checkpointing),
         metrics=MetricLogger(
             directory / "metrics.jsonl", [tensorboard_sink(directory / "events")] if machine.tensorboard else []
         ),

@@ -67,7 +67,8 @@ def token_states(model: PreTrainedModel, batch: GroupBatch | SequenceBatch, want
     ids, positions = (
         table.flatten().index_select(0, batch.flat_index) for table in (batch.input_ids, batch.position_ids)
     )
-    return flat_states(model, ids, positions, batch.layout, wanted)
+    with recomputing(model):
+        return flat_states(model, ids, positions, batch.layout, wanted)
 
 
 def response_logprobs(

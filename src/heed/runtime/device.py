@@ -28,6 +28,8 @@ class Runtime:
     """What models compute in while they are trained; the weights that are kept, and the optimizer, stay in float32."""
     microbatch: int = 64
     """Sequences that go through a model at once. It bounds memory and never changes a result."""
+    activation_checkpointing: bool = False
+    """Whether the backward pass computes each layer again, so that what it computed need not be kept."""
     rank: int = 0
     world_size: int = 1
 

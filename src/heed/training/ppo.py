@@ -22,8 +22,10 @@ from heed.data.chat import Codec
 from heed.data.mixtures import Order
 from heed.errors import ConfigError, DataError
 from heed.generation.engine import Engine
+from heed.models.adapters import check_reference_apart
 from heed.models.forward import response_logprobs
 from heed.models.precision import narrowed
+from heed.models.recompute import recompute_activations
 from heed.models.types import CausalLM
 from heed.models.value_model import ValueModel
 from heed.ops.advantages import generalized_advantages, whiten
@@ -72,7 +74,8 @@ def ppo(
 
     Args:
         policy: starts with the weights of ``ref_policy``.
-        ref_policy: what the KL penalty is against; it is not changed.
+        ref_policy: what the KL penalty is against; it is not changed. A policy with an adapter is also its own
+            reference: given here again, it is asked with the adapter off, and no second copy is held.
         value_model: starts from the reward model, see :meth:`heed.models.value_model.ValueModel.from_reward_model`.
         scorer: gets completions with ``token_ids``.
         prompts: each round takes the next ``config.prompts_per_round`` of a shuffled order without end.
@@ -88,12 +91,14 @@ def ppo(
         NonFiniteError: a loss or gradient is not finite; all weights are those of the step before.
     """
     _check_inputs(config, prompts, rows, heldout)
+    check_reference_apart(policy, ref_policy)
     dropout_off(policy, ref_policy, value_model)
     runtime, pad_id, num_episodes = run.runtime, codec.pad_id, config.prompts_per_round
     prompt_ids = codec.encode_prompts(prompts)
     engine = Engine(policy, eos_id=codec.eos_id, max_slots=min(num_episodes, _MAX_SLOTS), context=codec.context)
     order = Order(len(prompts), derive_seed(run.seed, "ppo", "prompts"))
     ptx = PretrainingMix(rows, config.ptx_coef, config.minibatch, derive_seed(run.seed, "ppo", "text"), runtime)
+    recompute_activations(runtime.activation_checkpointing, policy, value_model)
     policy_weights, value_weights = Weights(policy, runtime.dtype), Weights(value_model, runtime.dtype)
     policy_optimizer, value_optimizer = make_optimizer(policy_weights), make_optimizer(value_weights)
     kl = KLController(config.kl_coef, config.kl_target)
@@ -121,7 +126,8 @@ def ppo(
     if evaluate is not None and not done:
         run.metrics.log(0, evaluate(0, policy))
 
-    ref_policy = narrowed(ref_policy, runtime.dtype)
+    if ref_policy is not policy:
+        ref_policy = narrowed(ref_policy, runtime.dtype)
     with policy_weights, value_weights, run.progress.track(config.iterations, "iterations", done=done) as tracker:
         for iteration in range(done, done if stopping.reason else config.iterations):
             # 1. Draw prompts; answer each once; score the answers.
@@ -193,7 +199,7 @@ def ppo(
             if finished:
                 break
 
-    stopping.put_back(policy)
+    stopping.put_back(policy_weights)
     return PPOResult(
         iterations=done,
         tokens=memory["tokens"],

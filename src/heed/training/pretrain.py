@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from heed.config import PretrainConfig
+from heed.models.recompute import recompute_activations
 from heed.models.types import CausalLM
 from heed.runtime.run import Run
 from heed.runtime.seeds import derive_seed
@@ -33,6 +34,7 @@ def pretrain(model: CausalLM, rows: Rows, config: PretrainConfig, run: Run) -> T
     num_steps = max(1, config.tokens // (config.minibatch * row_length))
 
     dropout_off(model)
+    recompute_activations(run.runtime.activation_checkpointing, model)
     weights = Weights(model, run.runtime.dtype)
     optimizer = make_optimizer(weights)
     text = RowStream(rows, derive_seed(run.seed, "pretrain"))

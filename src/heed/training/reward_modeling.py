@@ -15,6 +15,7 @@ from torch import Tensor
 from heed.config import RewardConfig
 from heed.data.batches import EncodedGroup, make_group_batch, microbatches
 from heed.errors import DataError
+from heed.models.recompute import recompute_activations
 from heed.models.reward_model import RewardModel
 from heed.models.scorer import score_groups
 from heed.ops.losses import ranking_loss
@@ -91,6 +92,7 @@ def reward_modeling(
     num_steps = config.epochs * steps_per_epoch
 
     dropout_off(reward_model)
+    recompute_activations(run.runtime.activation_checkpointing, reward_model)
     weights = Weights(reward_model, run.runtime.dtype)
     optimizer = make_optimizer(weights)
     memory = Memory(metrics={})

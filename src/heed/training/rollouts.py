@@ -13,6 +13,7 @@ from heed.data.batches import EncodedGroup, GroupBatch, make_group_batch, microb
 from heed.data.chat import Codec
 from heed.errors import NonFiniteError
 from heed.generation.engine import Engine, Generated
+from heed.models.adapters import adapter_off
 from heed.models.forward import response_logprobs
 from heed.models.types import CausalLM
 from heed.models.value_model import ValueModel
@@ -170,7 +171,9 @@ def ask(
         logprobs[part.rows, :width] = now.logprobs
         assert now.entropy is not None
         entropy[part.rows, :width] = now.entropy
-        ref_logprobs[part.rows, :width] = response_logprobs(ref_policy, part.batch, temperature=temperature).logprobs
+        with adapter_off(ref_policy):
+            again = response_logprobs(ref_policy, part.batch, temperature=temperature)
+        ref_logprobs[part.rows, :width] = again.logprobs
         values[part.rows, :width] = value_model(part.batch)
     return Opinions(logprobs=logprobs, ref_logprobs=ref_logprobs, values=values, entropy=entropy)
 

@@ -12,6 +12,7 @@ from heed.data.batches import Example, SequenceBatch, make_sequence_batch
 from heed.data.chat import Codec
 from heed.data.packing import pack_examples
 from heed.errors import DataError
+from heed.models.recompute import recompute_activations
 from heed.models.types import CausalLM
 from heed.runtime.run import Run
 from heed.runtime.seeds import derive_seed, numpy_generator
@@ -61,6 +62,7 @@ def sft(
     rows_per_step = -(-config.minibatch // _DEMONSTRATIONS_PER_ROW) if config.pretraining_coef else 0
 
     dropout_off(model)
+    recompute_activations(run.runtime.activation_checkpointing, model)
     weights = Weights(model, run.runtime.dtype)
     optimizer = make_optimizer(weights)
     text = RowStream(rows, derive_seed(run.seed, "sft", "text")) if rows is not None and rows_per_step else None
@@ -107,7 +109,7 @@ def sft(
             checkpoint.after(step + 1, last=step + 1 == num_steps)
 
     if select is not None:
-        best.put_into(model)
+        best.put_into(weights)
         memory["metrics"] |= {"selected_epoch": best.at, "selection_score": best.score}
     tokens = config.epochs * sum(len(example.ids) for example in examples)
     tokens += num_steps * rows_per_step * rows.shape[1] if rows is not None else 0

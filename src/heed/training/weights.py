@@ -24,6 +24,7 @@ class Weights:
     In the block each gradient is added to its master's in float32 as soon as it is there, and the narrow one is
     dropped: microbatches are summed in float32, and there is no second set of gradients. The masters are the model's
     own tensors, lent back to it when the block ends, also by an exception. For float32 all this is the model as it is.
+    Weights that never move, those beside an adapter, have no master: they stay what they were rounded to.
 
     Args:
         model: with weights in float32.
@@ -33,7 +34,8 @@ class Weights:
     def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
         self._model, self._dtype = model, dtype
         narrow = [] if dtype == torch.float32 else list(narrowable(model))
-        self._masters = {parameter: parameter.detach().float() for parameter in narrow}
+        self._masters = {parameter: parameter.detach().float() for parameter in narrow if parameter.requires_grad}
+        self._frozen = [parameter for parameter in narrow if not parameter.requires_grad]
         self._handles: list[RemovableHandle] = []
 
     def parameters(self) -> list[Tensor]:
@@ -47,9 +49,14 @@ class Weights:
             torch._foreach_copy_(list(self._masters), list(self._masters.values()))
 
     def state_dict(self) -> dict[str, Any]:
-        """The model's, in float32. The tensors are the weights themselves, and move when they move."""
+        """The model's, in float32, but those that never move. The tensors are the weights themselves, and move."""
         state = self._model.state_dict(keep_vars=True)
-        return {name: self._masters.get(tensor, tensor).detach() for name, tensor in state.items()}
+        frozen = {id(one) for one in self._model.parameters() if not one.requires_grad}
+        return {
+            name: self._masters.get(tensor, tensor).detach()
+            for name, tensor in state.items()
+            if id(tensor) not in frozen
+        }
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -59,6 +66,8 @@ class Weights:
         self.publish()
 
     def __enter__(self) -> Weights:
+        for parameter in self._frozen:
+            parameter.data = parameter.data.to(self._dtype)
         for parameter, master in self._masters.items():
             parameter.data = master.to(self._dtype)
             if parameter.requires_grad:
@@ -70,6 +79,8 @@ class Weights:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        for parameter in self._frozen:
+            parameter.data = parameter.data.float()
         for parameter, master in self._masters.items():
             parameter.data = master
 
