@@ -18,7 +18,6 @@ from heed.runtime.run import Run
 from heed.training.ppo import ppo
 from heed.training.pretrain import pretrain
 from heed.training.reward_modeling import reward_modeling
-from heed.training.rollouts import _of_like_length
 from heed.training.sft import sft
 from training_fakes import TokenScorer, make_prompts, make_ranked, make_run, random_rows, read_log, run_ppo
 
@@ -75,13 +74,6 @@ def test_the_microbatch_changes_nothing(train: Callable[[Run], nn.Module], tmp_p
 
 def train_nothing(train: Callable[[Run], nn.Module]) -> nn.Module:
     return tiny_reward_model() if train is trained_by_reward_modeling else tiny_lm()
-
-
-def test_rows_are_cut_where_padding_adds_up() -> None:
-    lengths = [700, 690, 400, 399, 10]
-    parts = list(_of_like_length(range(5), lengths))
-    assert parts == [[0, 1], [2, 3], [4]], "10 of padding, then 1, then 390 would be too much"
-    assert list(_of_like_length([4], lengths)) == [[4]]
 
 
 def test_no_gradient_reaches_the_reference(tmp_path: Path) -> None:

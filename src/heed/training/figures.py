@@ -22,7 +22,8 @@ def round_figures(this: Round, kl_coef: float) -> dict[str, float]:
     """What the round was like, before any update: one number for each name.
 
     ``kl``, ``kl_k2`` and ``kl_k3`` are means over episodes of sums over tokens, in nats; ``kl_per_token`` and
-    ``entropy`` are means over tokens; ``objective`` is the mean score less ``kl_coef`` times the KL.
+    ``entropy`` are means over tokens, the entropy as what the tokens drawn say of it, the mean of -log p; ``objective``
+    is the mean score less ``kl_coef`` times the KL.
     """
     episodes, opinions, targets = this.episodes, this.opinions, this.targets
     mask, lengths = episodes.mask, episodes.lengths.float()
@@ -39,7 +40,7 @@ def round_figures(this: Round, kl_coef: float) -> dict[str, float]:
         "kl_k3": float(kl.k3.sum(dim=1).mean()),
         "kl_per_token": float(masked_mean(kl.k1, mask)),
         "kl_coef": kl_coef,
-        "entropy": float(masked_mean(opinions.entropy, mask)),
+        "entropy": -float(masked_mean(opinions.logprobs, mask)),
         "length": float(lengths.mean()),
         "length_score_correlation": correlation(lengths, raw),
         "eos_rate": float(episodes.ended.float().mean()),

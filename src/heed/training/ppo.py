@@ -141,7 +141,10 @@ def ppo(
             episodes = sample_episodes(engine, drawn, drawn_ids, codec, decoding, scorer, runtime)
 
             # 2. What do policy, reference and value model say of every token?
-            opinions = ask(policy, ref_policy, value_model, episodes, config.temperature, pad_id, runtime)
+            first = iteration == 0
+            opinions = ask(
+                policy, ref_policy, value_model, episodes, config.temperature, pad_id, runtime, check_all=first
+            )
 
             # 3. A reward for each token, and how much better than expected it went on from there.
             scores = penalized_scores(episodes.scores, episodes.ended, config.missing_eos_penalty)
@@ -151,7 +154,7 @@ def ppo(
             this = Round(episodes=episodes, opinions=opinions, scores=scores, rewards=rewards, targets=targets)
 
             # 4. Before the first update: is everything exactly as it must be?
-            if iteration == 0:
+            if first:
                 check_exactness(policy, scorer, this, kl.coef, config.temperature, pad_id, runtime)
 
             # 5. Is this policy to be kept, and is it far enough?

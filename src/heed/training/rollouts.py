@@ -22,8 +22,8 @@ from heed.records import Completion, Json, Prompt
 from heed.roles import Decoding, Scorer
 from heed.runtime.device import Runtime
 
-_PADDING_PER_PASS = 256
-"""Padding tokens worth about as much as another forward and backward pass costs (measured on a CPU)."""
+_CHECKED_EVERY = 16
+"""One episode in so many has its log-probabilities computed although the sampler's serve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +66,9 @@ class Opinions:
     """What the models said of the episodes before any of them was updated. All (N, R), 0 where masked."""
 
     logprobs: Tensor
-    """The policy's, from the same forward pass that training uses."""
+    """The policy's: from the forward pass that training uses, or from the sampler where they are the same."""
     ref_logprobs: Tensor
     values: Tensor
-    entropy: Tensor
-    """Of the policy at each token, in nats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,45 +160,41 @@ def ask(
     temperature: float,
     pad_id: int,
     runtime: Runtime,
+    *,
+    check_all: bool = True,
 ) -> Opinions:
-    """The policy's and the reference's log-probabilities, the values and the entropy at every response token."""
-    logprobs, ref_logprobs, values, entropy = (torch.zeros_like(episodes.sampler_logprobs) for _ in range(4))
-    for part in slices(episodes, range(len(episodes.groups)), pad_id, runtime):
+    """The policy's and the reference's log-probabilities and the values at every response token.
+
+    In float32 the sampler's log-probabilities of the policy are the trainer's, but for the last bits, and serve.
+
+    Args:
+        check_all: have the trainer compute all of them nevertheless; otherwise, in float32, it does for one episode in
+            sixteen, to see that the two still agree.
+    """
+    trusted = not check_all and runtime.dtype == torch.float32
+    everyone = range(len(episodes.groups))
+    logprobs = episodes.sampler_logprobs.clone()
+    ref_logprobs, values = torch.zeros_like(logprobs), torch.zeros_like(logprobs)
+    for part in slices(episodes, everyone[::_CHECKED_EVERY] if trusted else everyone, pad_id, runtime):
         width = part.batch.response_mask.shape[1]
-        now = response_logprobs(policy, part.batch, temperature=temperature, with_entropy=True)
-        logprobs[part.rows, :width] = now.logprobs
-        assert now.entropy is not None
-        entropy[part.rows, :width] = now.entropy
+        logprobs[part.rows, :width] = response_logprobs(policy, part.batch, temperature=temperature).logprobs
+    for part in slices(episodes, everyone, pad_id, runtime):
+        width = part.batch.response_mask.shape[1]
         with adapter_off(ref_policy):
             again = response_logprobs(ref_policy, part.batch, temperature=temperature)
         ref_logprobs[part.rows, :width] = again.logprobs
         values[part.rows, :width] = value_model(part.batch)
-    return Opinions(logprobs=logprobs, ref_logprobs=ref_logprobs, values=values, entropy=entropy)
+    return Opinions(logprobs=logprobs, ref_logprobs=ref_logprobs, values=values)
 
 
 def slices(episodes: Episodes, rows: Sequence[int], pad_id: int, runtime: Runtime) -> Iterator[Slice]:
     """The episodes ``rows`` in microbatches, those of like length together."""
     chosen = [episodes.groups[row] for row in rows]
-    for microbatch in microbatches(chosen, runtime.microbatch):
-        for indices in _of_like_length(microbatch, [group.num_tokens for group in chosen]):
-            yield Slice(
-                rows=torch.tensor([rows[i] for i in indices], device=runtime.device),
-                batch=make_group_batch([chosen[i] for i in indices], pad_id).to(runtime.device),
-            )
-
-
-def _of_like_length(indices: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Cut ``indices``, longest first, wherever a row's padding would bring that of its part above the limit."""
-    part: list[int] = []
-    padding = 0
-    for index in indices:
-        waste = lengths[part[0]] - lengths[index] if part else 0
-        if padding + waste > _PADDING_PER_PASS:
-            yield part
-            part, padding, waste = [], 0, 0
-        part.append(index)
-        padding += waste
-    yield part
+    for indices in microbatches(chosen, runtime.microbatch):
+        yield Slice(
+            rows=torch.tensor([rows[i] for i in indices], device=runtime.device),
+            batch=make_group_batch([chosen[i] for i in indices], pad_id).to(runtime.device),
+        )
 
 
 def _mask(answers: Sequence[Generated]) -> Tensor:
