@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("pipeline",),
     ("stages",),
     ("recipes",),
+    ("planning",),
     ("cli",),
     ("__main__",),
     ("__main__",),
@@ -37,7 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 """From the ground up. Packages side by side do not know each other."""
 
 ONLY_IN = {
-    "torch": ("ops", "runtime", "data", "models", "generation", "training", "evaluation", "stages"),
+    "torch": ("ops", "runtime", "data", "models", "generation", "training", "evaluation", "stages", "planning"),
     "torch.distributed": ("runtime", "models"),
     "transformers": ("data", "models", "generation"),
     "sqlalchemy": ("store",),

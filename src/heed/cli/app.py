@@ -25,6 +25,7 @@ from heed.cli import (
     label,
     loop,
     people,
+    plan,
     prioritize,
     report,
     talk,
@@ -42,6 +43,7 @@ app = typer.Typer(
 
 app.command(rich_help_panel="The loop")(loop.init)
 app.command(rich_help_panel="The loop")(loop.status)
+app.command(rich_help_panel="The loop")(plan.plan)
 app.command(rich_help_panel="The loop")(loop.run)
 app.command(rich_help_panel="The loop")(loop.train)
 app.command(rich_help_panel="Labels")(label.label)
