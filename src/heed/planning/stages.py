@@ -7,7 +7,7 @@ here stands how much work each kind of stage is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,8 @@ _MINIBATCHES = 3
 """Minibatches that are laid out; the others are taken to be like them on average."""
 _SLOTS = 256
 """Answers under way at once in sampling of every kind, see :class:`heed.generation.sampler.LocalSampler`."""
+_CHECKED_EVERY = 16
+"""In float32 the trainer computes only so many of the policy's log-probabilities, see :mod:`heed.training.rollouts`."""
 _PER_ROW = 16
 """Demonstrations or episodes that bring one row of pretraining text with them."""
 
@@ -95,8 +97,12 @@ class Given:
 
     def train(self, one: Pass, head: Head, with_lora: bool = True) -> Work:
         """A training pass with these settings."""
-        frozen = bool(self.lora_rank) and with_lora
-        return train_work(self.shape, one, head, checkpointing=self.checkpointing, frozen=frozen)
+        adapters = self.adapter if with_lora else 0
+        work = train_work(self.shape, one, head, checkpointing=self.checkpointing, frozen=bool(adapters))
+        if not adapters:
+            return work
+        beside = 6.0 * adapters * one.tokens  # two thin matrices beside each, forward, and backward twice
+        return replace(work, linear_flops=work.linear_flops + beside, launches=1.5 * work.launches)
 
     def weights(self, parameters: float) -> float:
         """Bytes of a model that only reads."""
@@ -337,6 +343,7 @@ def _ppo(given: Given, settings: PPOConfig, watched: bool) -> tuple[list[Part], 
         for prompt, answer in together(sample.prompts, sample.answers, count * _MINIBATCHES)
     ]
     whole = group_passes(episodes[:count], config.microbatch)
+    checked = whole if given.precision.narrow else group_passes(episodes[:count:_CHECKED_EVERY], config.microbatch)
     minibatches: list[Pass] = []
     for number in range(_MINIBATCHES):
         chosen = episodes[number * count :][: min(settings.minibatch, count)]

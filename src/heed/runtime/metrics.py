@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import math
 import resource
@@ -81,8 +83,13 @@ def tensorboard_sink(directory: Path) -> Sink:
 
 
 def forget_peak_rss() -> None:
-    """From now on :func:`peak_rss_mib` looks back no further than this moment, where the system can do that (Linux):
-    a process that does one piece of work after another shall say of each what that one needed."""
+    """Give free memory back to the system; from now on :func:`peak_rss_mib` looks back no further than this moment.
+
+    A process that does one piece of work after another shall say of each what that one needed. Only Linux can do both.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)  # the C library keeps what was freed, for later
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # 5 resets VmHWM, see man proc_pid_clear_refs
 
