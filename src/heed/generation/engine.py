@@ -24,7 +24,7 @@ from heed.errors import ConfigError, DataError, NonFiniteError
 from heed.generation.cache import SlotCache
 from heed.generation.sampling import draw, row_keys, uniforms
 from heed.generation.traits import traits_of
-from heed.models.flat import fill_cache, is_known, step_logits
+from heed.models.flat import attention_dtype, fill_cache, is_known, step_logits
 from heed.records import StopReason
 from heed.roles import Decoding
 
@@ -172,8 +172,9 @@ class _Run:
         )
         self.slots = min(engine.max_slots, len(work.queue))
         rows, capacity = _round_up(self.slots, ROWS), _round_up(work.longest, COLUMNS)
-        self.cache = SlotCache(engine.traits.num_layers, rows, capacity)
+        self.cache = SlotCache(engine.traits.num_layers, rows, capacity, turned=self.known)
         self.device, self.dtype = self.model.device, self.model.dtype
+        self.attends_in = attention_dtype(self.dtype, self.device) if self.known else self.dtype
         self.columns = torch.arange(capacity, device=self.device)
         self.row_numbers = torch.arange(rows, device=self.device)
         self.answer = np.zeros(rows, dtype=np.int64)  # the answer in each slot
@@ -287,7 +288,7 @@ class _Run:
         positions = torch.from_numpy(self.position[:rows]).to(self.device)
         self.cache.begin_step(self.row_numbers[:rows], positions, width)
         tokens = torch.from_numpy(self.token[:rows]).to(self.device)
-        mask = self.traits.masks(positions, width, self.dtype)
+        mask = self.traits.masks(positions, width, self.attends_in)
         if self.known and isinstance(mask, Tensor):
             logits = step_logits(self.model, tokens, positions, self.cache, mask)[:n].float()
         else:
