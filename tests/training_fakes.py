@@ -11,8 +11,9 @@ import torch
 from transformers import PreTrainedModel
 
 from fakes import EOS_ID, VOCAB_SIZE, random_groups, tiny_codec, tiny_lm, tiny_reward_model
-from heed.config import PPOConfig
+from heed.config import LoraConfig, PPOConfig
 from heed.data.batches import EncodedGroup
+from heed.models.adapters import add_adapter, has_adapter
 from heed.models.value_model import ValueModel
 from heed.records import Completion, Prompt
 from heed.roles import Scorer
@@ -95,7 +96,19 @@ class TokenScorer:
 def run_ppo(
     policy: PreTrainedModel, config: PPOConfig, run: Run, *, scorer: Scorer | None = None, **optional: Any
 ) -> PPOResult:
-    """PPO from ``tiny_lm()`` as the reference, with a value model from a random reward model."""
+    """PPO from ``tiny_lm()`` as the reference, with a value model from a random reward model.
+
+    A policy with an adapter is its own reference, and the value model gets an adapter too.
+    """
     value_model = ValueModel.from_reward_model(tiny_reward_model())
+    reference = policy if has_adapter(policy) else tiny_lm()
+    add_adapter(value_model.classifier, LoraConfig(rank=4 if reference is policy else 0), seed=0)
     scorer = scorer or TokenScorer()
-    return ppo(policy, tiny_lm(), value_model, scorer, make_prompts(), tiny_codec(), config, run, **optional)
+    return ppo(policy, reference, value_model, scorer, make_prompts(), tiny_codec(), config, run, **optional)
+
+
+def adapted_lm(rank: int = 4) -> PreTrainedModel:
+    """``tiny_lm()`` with an adapter, or without one for rank 0."""
+    model = tiny_lm()
+    add_adapter(model, LoraConfig(rank=rank), seed=0)
+    return model

@@ -168,6 +168,7 @@ def sft(context: Context, demonstrated: Callable[[Context], list[Demonstration]]
     from heed.training.sft import sft as learn
 
     codec, model = load_codec(context), load_policy(context, "base")
+    with_adapter(context, model)
     demonstrations = (demonstrated or collected_demonstrations)(context)
     with open_store(context) as store:
         export = store.freeze_export("demonstrations", context.workspace.exports_dir, demonstrations)
@@ -238,6 +239,7 @@ def reward(
         return ranked_groups(groups, some)
 
     model = RewardModel.from_causal_lm(load_policy(context, "sft"), seed=config.seed, pad_id=codec.pad_id)
+    with_adapter(context, model.classifier)
     result = reward_modeling(model, encode(rankings), config.reward, codec.pad_id, context.run, encode(validation))
     known: Sequence[tuple[Prompt, Sequence[Completion]]]
     known = [(d.prompt, [d.completion]) for d in demonstrations] or [(r.prompt, r.completions) for r in rankings[:1000]]
@@ -273,9 +275,11 @@ def ppo(
 
     config, codec = context.config, load_codec(context)
     dtype = context.run.runtime.dtype
-    policy, reference = load_policy(context, "sft"), narrow(load_policy(context, "sft"), dtype)
+    policy = with_adapter(context, load_policy(context, "sft"))
+    reference = policy if config.lora.rank else narrow(load_policy(context, "sft"), dtype)
     scores, scorer = load_scorer(context, reward_model, blind=blind)
     value_model = ValueModel.from_reward_model(scores)
+    with_adapter(context, value_model.classifier)
     narrow(scores, dtype)
     prompts = source.policy_prompts(context)
     settings = adapt(config.ppo)
@@ -361,6 +365,14 @@ def load_policy(context: Context, name: str) -> CausalLM:
     from heed.models.checkpoints import load_policy as load
 
     return load(model_dir(context, name), device=context.run.runtime.device)
+
+
+def with_adapter(context: Context, model: CausalLM) -> CausalLM:
+    """The model itself, about to be trained; with an adapter where ``lora.rank`` says so."""
+    from heed.models.adapters import add_adapter
+
+    add_adapter(model, context.config.lora, derive_seed(context.config.seed, "lora"))
+    return model
 
 
 def load_scorer(context: Context, name: str, blind: bool = False) -> tuple[RewardModel, RewardScorer]:

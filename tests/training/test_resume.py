@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -20,9 +21,10 @@ import torch
 from torch import Tensor
 
 from fakes import tiny_codec, tiny_lm, tiny_reward_model
-from heed.config import PPOConfig, PretrainConfig, RewardConfig, SFTConfig
+from heed.config import LoraConfig, PPOConfig, PretrainConfig, RewardConfig, SFTConfig
 from heed.data.batches import Example
 from heed.errors import WorkspaceError
+from heed.models.adapters import add_adapter
 from heed.models.value_model import ValueModel
 from heed.training.ppo import ppo
 from heed.training.pretrain import pretrain
@@ -44,16 +46,18 @@ def run_pretrain(directory: Path) -> Weights:
     return model.state_dict()
 
 
-def run_sft(directory: Path, dtype: torch.dtype = torch.float32) -> Weights:
+def run_sft(directory: Path, dtype: torch.dtype = torch.float32, rank: int = 0) -> Weights:
     """With pretraining text, and with a selection that likes the second epoch best."""
     model = tiny_lm()
+    add_adapter(model, LoraConfig(rank=rank), seed=0)
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 9, 21)
     examples = [
         Example(ids=rng.integers(2, 300, length).tolist(), loss_mask=[False] * 2 + [True] * (length - 2))
         for length in lengths
     ]
-    target = next(model.parameters()).detach() + 0.02
+    moving = next(one for one in model.parameters() if one.requires_grad)
+    target = moving.detach() + 0.02
     config = SFTConfig(epochs=8, minibatch=4)
     run = make_run(directory, checkpoint_every=3, dtype=dtype)
     result = sft(
@@ -63,21 +67,24 @@ def run_sft(directory: Path, dtype: torch.dtype = torch.float32) -> Weights:
         config,
         tiny_codec(),
         run,
-        select=lambda candidate: -float((next(candidate.parameters()).detach() - target).abs().mean()),
+        select=lambda _: -float((moving.detach() - target).abs().mean()),
     )
     return model.state_dict() | {"epoch": torch.tensor(result.metrics["selected_epoch"])}
 
 
-def run_reward(directory: Path) -> Weights:
+def run_reward(directory: Path, rank: int = 0) -> Weights:
     model = tiny_reward_model()
+    add_adapter(model.classifier, LoraConfig(rank=rank), seed=0)
     config = RewardConfig(epochs=4, minibatch=2)
     reward_modeling(model, make_ranked(30), config, 1, make_run(directory, checkpoint_every=5))
     return model.state_dict()
 
 
-def run_ppo(directory: Path, dtype: torch.dtype = torch.float32) -> Weights:
+def run_ppo(directory: Path, dtype: torch.dtype = torch.float32, rank: int = 0) -> Weights:
     """With everything that has a state: adaptive KL, the automatic ptx coefficient, average, value model, diagnoses."""
     policy, value_model = tiny_lm(), ValueModel.from_reward_model(tiny_reward_model())
+    for model in (policy, value_model.classifier):
+        add_adapter(model, LoraConfig(rank=rank), seed=0)
     config = PPOConfig(
         iterations=20,
         prompts_per_round=8,
@@ -90,7 +97,7 @@ def run_ppo(directory: Path, dtype: torch.dtype = torch.float32) -> Weights:
     )
     result = ppo(
         policy,
-        tiny_lm(),
+        policy if rank else tiny_lm(),
         value_model,
         TokenScorer(),
         make_prompts(),
@@ -142,7 +149,21 @@ LEARNERS: Mapping[str, Callable[[Path], Weights]] = {
     "ppo that stops": run_ppo_that_stops,
     "sft in bfloat16": partial(run_sft, dtype=torch.bfloat16),
     "ppo in bfloat16": partial(run_ppo, dtype=torch.bfloat16),
+    "sft with adapters": partial(run_sft, rank=4),
+    "reward with adapters": partial(run_reward, rank=4),
+    "ppo with adapters": partial(run_ppo, rank=4),
+    "ppo with adapters in bfloat16": partial(run_ppo, dtype=torch.bfloat16, rank=4),
 }
+
+NAMES = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            "adapters" in name and find_spec("peft") is None, reason="peft is not installed: pip install 'heed[lora]'"
+        ),
+    )
+    for name in LEARNERS
+]
 
 
 def work_in_child(name: str, directory: Path) -> None:
@@ -170,7 +191,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.timeout(900)  # on a machine with nothing else to do it is seconds
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_killed_run_goes_on_to_the_same_weights(name: str, tmp_path: Path, context: ForkServerContext) -> None:
     expected = LEARNERS[name](tmp_path / "whole")
     directory = tmp_path / "killed"
@@ -191,7 +212,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(name: str, tmp_path: Path, con
             assert row == whole, f"{log}: {[key for key in whole if row.get(key) != whole[key]]}"
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_finished_run_called_again_gives_the_same_and_trains_no_more(name: str, tmp_path: Path) -> None:
     first = LEARNERS[name](tmp_path)
     log = (tmp_path / "metrics.jsonl").read_bytes()

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 
 from heed.config import LoraConfig
 from heed.errors import ConfigError, ModelError
+from heed.records import Json
 
 ADAPTER_DIR = "adapter"
 """In a model's directory: what was learned, as peft keeps it. The model beside it has it merged in."""
@@ -119,11 +120,11 @@ def merge_adapter(model: PreTrainedModel) -> Adapter | None:
     return adapter
 
 
-def save_adapter(path: Path, adapter: Adapter, base: str | None) -> None:
+def save_adapter(path: Path, adapter: Adapter, base: Json) -> None:
     """Write an adapter as peft does, into the new directory ``path``.
 
     Args:
-        base: the model it goes with, by path or hub name, if known.
+        base: name of the model it goes with, if known.
     """
     from safetensors.torch import save_file
 

@@ -21,6 +21,7 @@ import heed
 from heed.data.batches import EncodedGroup, make_group_batch
 from heed.errors import ModelError
 from heed.files import atomic_directory, read_json, write_json
+from heed.models.adapters import ADAPTER_DIR, merge_adapter, save_adapter
 from heed.models.forward import response_logprobs
 from heed.models.loading import load_causal_lm, load_pretrained, quiet_transformers, ready
 from heed.models.reward_model import RewardModel
@@ -45,6 +46,8 @@ def save_model(
 ) -> None:
     """Write a model directory that is whole, and that was read back and gave the same numbers.
 
+    An adapter is merged into the model first; a policy's is also kept by itself, see :mod:`heed.models.adapters`.
+
     Args:
         path: the directory; what was there is replaced.
         model: a causal language model, a reward model or a value model.
@@ -56,6 +59,7 @@ def save_model(
         ModelError: the model read back gives other numbers, or numbers that are not finite. Nothing is written then.
         WorkspaceError: the disk is full. Nothing is written then.
     """
+    adapter = merge_adapter(_network(model))
     rows = [list(row) for row in probe] if probe is not None else _default_probe(_network(model))
     outputs = _probe_outputs(model, rows)
     if not all(torch.isfinite(torch.tensor(row)).all() for row in outputs):
@@ -67,6 +71,8 @@ def save_model(
             _network(model).save_pretrained(temporary)
             if tokenizer is not None:
                 tokenizer.save_pretrained(temporary)
+            if adapter is not None and kind == "policy":
+                save_adapter(temporary / ADAPTER_DIR, adapter, base=card.get("parent"))
         content: Json = {
             "kind": kind,
             "heed_version": heed.__version__,

@@ -13,7 +13,7 @@ from heed.evaluation.preference_accuracy import score_pairs
 from heed.files import write_json
 from heed.records import Json, Ranking
 from heed.runtime.seeds import derive_seed, numpy_generator
-from heed.stages import Judged, load_codec, load_policy
+from heed.stages import Judged, load_codec, load_policy, with_adapter
 
 if TYPE_CHECKING:
     from heed.pipeline import Context
@@ -72,6 +72,7 @@ def _measure(context: Context, part: Sequence[Ranking], said: Judged, seed: int,
     directory.mkdir(parents=True, exist_ok=True)
     run = replace(context.run, dir=directory, metrics=MetricLogger(directory / "metrics.jsonl"), seed=model_seed)
     model = RewardModel.from_causal_lm(load_policy(context, "sft"), seed=model_seed, pad_id=codec.pad_id)
+    with_adapter(context, model.classifier)
     groups = encode_groups(codec, [one.prompt for one in part], [one.completions for one in part])
     reward_modeling(model, ranked_groups(groups, part), context.config.reward, codec.pad_id, run)
     pairs = score_pairs(RewardScorer(model, codec, microbatch=run.runtime.microbatch), said.validation)

@@ -53,7 +53,7 @@ def stages(config: RunConfig) -> list[Stage]:
             name="sft",
             title="Supervised fine-tuning",
             work=sft_from_labels,
-            settings=("seed", "sft", "labels.demonstrations"),
+            settings=("seed", "lora", "sft", "labels.demonstrations"),
             after=("base", "text"),
             alone=True,
         ),
@@ -61,7 +61,7 @@ def stages(config: RunConfig) -> list[Stage]:
             name="reward",
             title="Reward model",
             work=reward_from_labels,
-            settings=("seed", "reward", "labels.rankings", "labels.heldout", "labels.validation_share"),
+            settings=("seed", "lora", "reward", "labels.rankings", "labels.heldout", "labels.validation_share"),
             after=("sft", "text"),
             alone=True,
         ),
@@ -72,7 +72,7 @@ def stages(config: RunConfig) -> list[Stage]:
                 name=f"reward-{number}",
                 title=f"Reward model from another seed, {number} of {config.labels.reward_models}",
                 work=partial(another_reward, number=number),
-                settings=("seed", "reward", "labels.rankings", "labels.validation_share"),
+                settings=("seed", "lora", "reward", "labels.rankings", "labels.validation_share"),
                 after=("sft", "text"),
                 alone=True,
             )
@@ -83,7 +83,7 @@ def stages(config: RunConfig) -> list[Stage]:
                 name="reward-curve",
                 title="What more labels would add",
                 work=partial(curves, judged=judged, arms=arms),
-                settings=("seed", "reward", "labels"),
+                settings=("seed", "lora", "reward", "labels"),
                 after=("sft", "reward"),
                 alone=True,
             )
@@ -102,7 +102,7 @@ def stages(config: RunConfig) -> list[Stage]:
             work=partial(
                 ppo, name="ppo-ptx", reward_model="reward", adapt=partial(_adapt, data=config.data), source=source
             ),
-            settings=("seed", "ppo"),
+            settings=("seed", "lora", "ppo"),
             after=("text", "sft", "reward", *(() if second is None else (second,))),
             alone=True,
         )

@@ -129,7 +129,7 @@ def stages(config: RunConfig) -> list[Stage]:
             name="sft",
             title="Supervised fine-tuning",
             work=sft,
-            settings=("seed", "sft"),
+            settings=("seed", "lora", "sft"),
             after=("base", "text", "collect"),
             alone=True,
         ),
@@ -161,7 +161,7 @@ def _reward(name: str, half: str, title: str, part: int | None = None) -> Stage:
         name=name,
         title=title,
         work=partial(reward, name=name, judged=partial(judged, half=half, part=part)),
-        settings=("seed", "reward", *(() if part is None else ("ppo.stop_by",))),
+        settings=("seed", "lora", "reward", *(() if part is None else ("ppo.stop_by",))),
         after=("sft", "collect"),
     )
 
@@ -171,7 +171,7 @@ def _ppo(source: RealData, name: str, title: str, adapt: Callable[[PPOConfig], P
         name=name,
         title=title,
         work=partial(ppo, name=name, reward_model="reward", adapt=adapt, source=source, watch=watch),
-        settings=("seed", "ppo"),
+        settings=("seed", "lora", "ppo"),
         after=("collect", "text", "sft", "reward", "reward-judge", *((SECOND,) if shared else ())),
     )
 

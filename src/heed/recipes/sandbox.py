@@ -99,7 +99,7 @@ def stages(config: RunConfig) -> list[Stage]:
             name="sft",
             title="Supervised fine-tuning",
             work=sft,
-            settings=("seed", "sft"),
+            settings=("seed", "lora", "sft"),
             after=("base", "text", "collect"),
             alone=True,
         ),
@@ -191,7 +191,7 @@ def _reward(name: str, ranked: Sequence[str], title: str, config: RunConfig, hal
         name=name,
         title=title,
         work=partial(reward, name=name, judged=chosen, blind=blind),
-        settings=("seed", "reward", *(("ppo.stop_by",) if shared else ())),
+        settings=("seed", "lora", "reward", *(("ppo.stop_by",) if shared else ())),
         after=("sft", VALIDATION, *ranked),
     )
 
@@ -219,7 +219,7 @@ def _ppo(
             watch=watch if watched else None,
             blind=blind,
         ),
-        settings=("seed", "ppo"),
+        settings=("seed", "lora", "ppo"),
         after=("collect", "text", "sft", scorer, *(() if second is None else (second,))),
     )
 

@@ -136,7 +136,7 @@ class BestWeights:
         """Keep a copy of the weights of ``model`` if ``score`` is the highest so far."""
         if score > self.score:
             self.score, self.at = score, at
-            self._weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            self._weights = _copied(model.state_dict())
 
     def put_into(self, model: Part) -> None:
         """Give ``model`` the best weights, if any were ever considered."""
@@ -163,14 +163,16 @@ class WeightAverage:
         self._decay = decay
         self._updates = 0
         self._weights = {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
-        self.average = {name: tensor.detach().clone() for name, tensor in self._weights.items()}
+        self.average = _copied(self._weights)
+        self._pairs = {id(copy): (copy, self._weights[name]) for name, copy in self.average.items()}
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the present weights into the average."""
         self._updates += 1
         share = (1 - self._decay) / (1 - self._decay**self._updates)
-        torch._foreach_lerp_(list(self.average.values()), list(self._weights.values()), share)
+        averages, weights = zip(*self._pairs.values(), strict=True)
+        torch._foreach_lerp_(averages, weights, share)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -181,6 +183,13 @@ class WeightAverage:
         self._updates = state["updates"]
         for name, tensor in state["average"].items():
             self.average[name].copy_(tensor)
+
+
+def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A copy of every tensor. One that has two names, as tied embeddings have, is copied once."""
+    originals = {tensor.data_ptr(): tensor for tensor in state.values()}
+    copies = {place: tensor.detach().clone() for place, tensor in originals.items()}
+    return {name: copies[tensor.data_ptr()] for name, tensor in state.items()}
 
 
 def fingerprint(config: Settings, run: Run, models: Iterable[nn.Module], *data: Json) -> str:
