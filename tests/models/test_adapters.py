@@ -19,7 +19,7 @@ from heed.models.adapters import (
     ADAPTER_DIR,
     adapter_off,
     add_adapter,
-    check_reference_apart,
+    as_reference,
     has_adapter,
     merge_adapter,
 )
@@ -156,10 +156,11 @@ def test_rank_zero_is_no_adapter() -> None:
 def test_mistakes_are_named() -> None:
     model = tiny_lm()
     with pytest.raises(ModelError, match="reference is the policy itself, which has no adapter"):
-        check_reference_apart(model, model)
-    check_reference_apart(model, tiny_lm())
+        as_reference(model, model, torch.float32)
+    other = tiny_lm()
+    assert as_reference(other, model, torch.float32) is other
     add_adapter(model, LORA, seed=0)
-    check_reference_apart(model, model)
+    assert as_reference(model, model, torch.bfloat16) is model
     with pytest.raises(ModelError, match="has an adapter already"):
         add_adapter(model, LORA, seed=0)
 

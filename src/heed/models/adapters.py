@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 
 from heed.config import LoraConfig
 from heed.errors import ConfigError, ModelError
+from heed.models.precision import narrowed
 from heed.records import Json
 
 ADAPTER_DIR = "adapter"
@@ -75,8 +76,10 @@ def has_adapter(model: nn.Module) -> bool:
     return any(True for _ in _adapted(model))
 
 
-def check_reference_apart(policy: PreTrainedModel, reference: PreTrainedModel) -> None:
-    """A policy can only be its own reference with an adapter, which is then switched off.
+def as_reference(reference: PreTrainedModel, policy: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """``reference`` with weights of ``dtype``, a copy if they are not; ``policy`` itself if it is its own.
+
+    It can only be its own with an adapter, which :func:`adapter_off` then switches off.
 
     Raises:
         ModelError: it has none, so that the divergence from the reference would be 0 whatever it learns.
@@ -86,6 +89,7 @@ def check_reference_apart(policy: PreTrainedModel, reference: PreTrainedModel) -
             "the reference is the policy itself, which has no adapter, so it would move with it; give a second copy, "
             "or put an adapter on the policy first (heed.models.adapters.add_adapter)"
         )
+    return reference if reference is policy else narrowed(reference, dtype)
 
 
 @contextmanager

@@ -19,25 +19,23 @@ from heed.errors import ModelError
 _checkpoint = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)  # nothing is drawn: dropout is off
 
 
-def recompute_activations(wanted: bool, *models: nn.Module) -> None:
-    """From now on the backward pass of ``models`` computes their layers again, if that is ``wanted``.
+def recompute_activations(wanted: bool, model: nn.Module) -> None:
+    """Whether from now on the backward pass computes the layers of ``model`` again.
 
     Args:
-        models: language models, reward models, value models.
+        model: a language model, a reward model or a value model.
 
     Raises:
-        ModelError: a model's family cannot.
+        ModelError: its family cannot.
     """
-    if not wanted:
-        return
-    for network in (one for model in models for one in model.modules() if isinstance(one, PreTrainedModel)):
-        if not network.supports_gradient_checkpointing:
+    for network in (one for one in model.modules() if isinstance(one, PreTrainedModel)):
+        if wanted and not network.supports_gradient_checkpointing:
             raise ModelError(
                 f"{type(network).__name__} cannot compute its layers again; leave activation_checkpointing off"
             )
         for module in network.modules():
             if hasattr(module, "gradient_checkpointing"):
-                vars(module).update(gradient_checkpointing=True, _gradient_checkpointing_func=_checkpoint)
+                vars(module).update(gradient_checkpointing=wanted, _gradient_checkpointing_func=_checkpoint)
 
 
 @contextmanager

@@ -22,10 +22,8 @@ from heed.data.chat import Codec
 from heed.data.mixtures import Order
 from heed.errors import ConfigError, DataError
 from heed.generation.engine import Engine
-from heed.models.adapters import check_reference_apart
+from heed.models.adapters import as_reference
 from heed.models.forward import response_logprobs
-from heed.models.precision import narrowed
-from heed.models.recompute import recompute_activations
 from heed.models.types import CausalLM
 from heed.models.value_model import ValueModel
 from heed.ops.advantages import generalized_advantages, whiten
@@ -45,7 +43,7 @@ from heed.training.results import PPOResult
 from heed.training.rollouts import Round, Slice, ask, sample_episodes, slices
 from heed.training.schedule import KLController, warm_up
 from heed.training.state import Checkpointer, Memory, WeightAverage, fingerprint
-from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
+from heed.training.step import Tally, Update, make_optimizer, make_ready, take_step
 from heed.training.stopping import Stopping
 from heed.training.weights import Weights
 
@@ -91,19 +89,18 @@ def ppo(
         NonFiniteError: a loss or gradient is not finite; all weights are those of the step before.
     """
     _check_inputs(config, prompts, rows, heldout)
-    check_reference_apart(policy, ref_policy)
-    dropout_off(policy, ref_policy, value_model)
+    ref_policy = as_reference(ref_policy, policy, run.runtime.dtype)
     runtime, pad_id, num_episodes = run.runtime, codec.pad_id, config.prompts_per_round
     prompt_ids = codec.encode_prompts(prompts)
     engine = Engine(policy, eos_id=codec.eos_id, max_slots=min(num_episodes, _MAX_SLOTS), context=codec.context)
-    order = Order(len(prompts), derive_seed(run.seed, "ppo", "prompts"))
     ptx = PretrainingMix(rows, config.ptx_coef, config.minibatch, derive_seed(run.seed, "ppo", "text"), runtime)
-    recompute_activations(runtime.activation_checkpointing, policy, value_model)
+    make_ready(runtime, policy, ref_policy, value_model)
     policy_weights, value_weights = Weights(policy, runtime.dtype), Weights(value_model, runtime.dtype)
     policy_optimizer, value_optimizer = make_optimizer(policy_weights), make_optimizer(value_weights)
-    kl = KLController(config.kl_coef, config.kl_target)
+    order = Order(len(prompts), derive_seed(run.seed, "ppo", "prompts"))
+    kl, stopping = KLController(config.kl_coef, config.kl_target), Stopping(config)
     average, watch = WeightAverage(policy_weights), Watch(healthy_bands(runtime.dtype))
-    memory, stopping = Memory(tokens=0, metrics={}), Stopping(config)
+    memory = Memory(tokens=0, metrics={})
     samples, diagnoses = MetricLogger(run.dir / "samples.jsonl"), MetricLogger(run.dir / "diagnoses.jsonl")
     checkpoint = Checkpointer(
         run,
@@ -126,25 +123,17 @@ def ppo(
     if evaluate is not None and not done:
         run.metrics.log(0, evaluate(0, policy))
 
-    if ref_policy is not policy:
-        ref_policy = narrowed(ref_policy, runtime.dtype)
     with policy_weights, value_weights, run.progress.track(config.iterations, "iterations", done=done) as tracker:
         for iteration in range(done, done if stopping.reason else config.iterations):
             # 1. Draw prompts; answer each once; score the answers.
             chosen = order.take(iteration * num_episodes, num_episodes)
             drawn, drawn_ids = [prompts[i] for i in chosen], [prompt_ids[i] for i in chosen]
-            decoding = Decoding(
-                max_new_tokens=config.max_new_tokens,
-                temperature=config.temperature,
-                seed=derive_seed(run.seed, "ppo", "sampling", iteration),
-            )
+            decoding = _decoding(config, derive_seed(run.seed, "ppo", "sampling", iteration))
             episodes = sample_episodes(engine, drawn, drawn_ids, codec, decoding, scorer, runtime)
 
             # 2. What do policy, reference and value model say of every token?
-            first = iteration == 0
-            opinions = ask(
-                policy, ref_policy, value_model, episodes, config.temperature, pad_id, runtime, check_all=first
-            )
+            networks, first = (policy, ref_policy, value_model), iteration == 0
+            opinions = ask(*networks, episodes, config.temperature, pad_id, runtime, check_all=first)
 
             # 3. A reward for each token, and how much better than expected it went on from there.
             scores = penalized_scores(episodes.scores, episodes.ended, config.missing_eos_penalty)
@@ -228,6 +217,10 @@ def _check_inputs(config: PPOConfig, prompts: Sequence[Prompt], rows: Rows | Non
         )
     if not prompts:
         raise DataError("PPO has no prompts to answer, expected at least one")
+
+
+def _decoding(config: PPOConfig, seed: int) -> Decoding:
+    return Decoding(max_new_tokens=config.max_new_tokens, temperature=config.temperature, seed=seed)
 
 
 def _minibatches(iteration: int, config: PPOConfig, seed: int) -> Iterator[tuple[int, list[int]]]:

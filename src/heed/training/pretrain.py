@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from heed.config import PretrainConfig
-from heed.models.recompute import recompute_activations
 from heed.models.types import CausalLM
 from heed.runtime.run import Run
 from heed.runtime.seeds import derive_seed
@@ -13,7 +12,7 @@ from heed.training.lm import Rows, RowStream, lm_losses, row_batches
 from heed.training.results import TrainResult
 from heed.training.schedule import cosine
 from heed.training.state import Checkpointer, Memory, checksum, fingerprint
-from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
+from heed.training.step import Tally, Update, make_optimizer, make_ready, take_step
 from heed.training.weights import Weights
 
 
@@ -33,8 +32,7 @@ def pretrain(model: CausalLM, rows: Rows, config: PretrainConfig, run: Run) -> T
     row_length = rows.shape[1]
     num_steps = max(1, config.tokens // (config.minibatch * row_length))
 
-    dropout_off(model)
-    recompute_activations(run.runtime.activation_checkpointing, model)
+    make_ready(run.runtime, model)
     weights = Weights(model, run.runtime.dtype)
     optimizer = make_optimizer(weights)
     text = RowStream(rows, derive_seed(run.seed, "pretrain"))

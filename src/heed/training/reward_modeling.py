@@ -15,7 +15,6 @@ from torch import Tensor
 from heed.config import RewardConfig
 from heed.data.batches import EncodedGroup, make_group_batch, microbatches
 from heed.errors import DataError
-from heed.models.recompute import recompute_activations
 from heed.models.reward_model import RewardModel
 from heed.models.scorer import score_groups
 from heed.ops.losses import ranking_loss
@@ -26,7 +25,7 @@ from heed.runtime.seeds import numpy_generator
 from heed.training.results import TrainResult
 from heed.training.schedule import cosine
 from heed.training.state import Checkpointer, Memory, checksum, fingerprint
-from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
+from heed.training.step import Tally, Update, make_optimizer, make_ready, take_step
 from heed.training.weights import Weights
 
 Floats = npt.NDArray[np.float64]
@@ -91,8 +90,7 @@ def reward_modeling(
     steps_per_epoch = -(-len(usable) // config.minibatch)
     num_steps = config.epochs * steps_per_epoch
 
-    dropout_off(reward_model)
-    recompute_activations(run.runtime.activation_checkpointing, reward_model)
+    make_ready(run.runtime, reward_model)
     weights = Weights(reward_model, run.runtime.dtype)
     optimizer = make_optimizer(weights)
     memory = Memory(metrics={})

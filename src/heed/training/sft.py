@@ -12,7 +12,6 @@ from heed.data.batches import Example, SequenceBatch, make_sequence_batch
 from heed.data.chat import Codec
 from heed.data.packing import pack_examples
 from heed.errors import DataError
-from heed.models.recompute import recompute_activations
 from heed.models.types import CausalLM
 from heed.runtime.run import Run
 from heed.runtime.seeds import derive_seed, numpy_generator
@@ -20,7 +19,7 @@ from heed.training.lm import Rows, RowStream, lm_losses, row_batches
 from heed.training.results import TrainResult
 from heed.training.schedule import cosine
 from heed.training.state import BestWeights, Checkpointer, Memory, checksum, fingerprint
-from heed.training.step import Tally, Update, dropout_off, make_optimizer, take_step
+from heed.training.step import Tally, Update, make_optimizer, make_ready, take_step
 from heed.training.weights import Weights
 
 _DEMONSTRATIONS_PER_ROW = 16
@@ -61,8 +60,7 @@ def sft(
     num_steps = config.epochs * steps_per_epoch
     rows_per_step = -(-config.minibatch // _DEMONSTRATIONS_PER_ROW) if config.pretraining_coef else 0
 
-    dropout_off(model)
-    recompute_activations(run.runtime.activation_checkpointing, model)
+    make_ready(run.runtime, model)
     weights = Weights(model, run.runtime.dtype)
     optimizer = make_optimizer(weights)
     text = RowStream(rows, derive_seed(run.seed, "sft", "text")) if rows is not None and rows_per_step else None

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from heed.errors import NonFiniteError
+from heed.models.recompute import recompute_activations
+from heed.runtime.device import Runtime
 from heed.training.weights import Weights
 
 
@@ -62,10 +64,14 @@ class Tally:
         return self.figures.get(name, 0.0)
 
 
-def dropout_off(*models: nn.Module) -> None:
-    """With dropout no log-probability can be reproduced: ratios differ from 1 and KL is noise. No learner uses it."""
+def make_ready(runtime: Runtime, *models: nn.Module) -> None:
+    """Dropout off, and activations kept or computed again as the runtime says.
+
+    With dropout no log-probability can be reproduced: ratios differ from 1 and KL is noise. No learner uses it.
+    """
     for model in models:
         model.eval()
+        recompute_activations(runtime.activation_checkpointing, model)
 
 
 def make_optimizer(weights: Weights) -> torch.optim.Optimizer:
