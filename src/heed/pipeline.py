@@ -203,7 +203,7 @@ def run_stage(
     progress: Progress,
 ) -> Mapping[str, Json]:
     """Run one stage in this process, whatever ran before, and record that it is done."""
-    from heed.runtime.device import start_runtime
+    from heed.runtime.device import device_peak_mib, forget_device_peak, start_runtime
     from heed.runtime.metrics import MetricLogger, forget_peak_rss, peak_rss_mib, tensorboard_sink
     from heed.runtime.run import Run
 
@@ -220,12 +220,15 @@ def run_stage(
         seed=config.seed,
     )
     forget_peak_rss()
+    forget_device_peak(runtime.device)
     began, cpu_began = time.perf_counter(), time.process_time()
     figures = dict(stage.work(Context(config=config, workspace=workspace, run=run, fingerprint=fingerprint)))
     figures["wall_seconds"] = round(time.perf_counter() - began, 2)
     figures["cpu_seconds"] = round(time.process_time() - cpu_began, 2)
-    figures["dtype"] = machine.dtype
+    figures["dtype"], figures["threads"] = machine.dtype, threads
     figures["peak_rss_mib"] = round(peak_rss_mib(), 1)
+    if (on_device := device_peak_mib(runtime.device)) is not None:
+        figures["peak_device_mib"] = round(on_device, 1)
     record: Json = {"name": stage.name, "title": stage.title, "fingerprint": fingerprint, "figures": figures}
     write_json(directory / "stage.json", record)
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)

@@ -217,6 +217,7 @@ def start(
     quiet: bool = False,
 ) -> list[Outcome]:
     """Run stages of the recipe that ``config`` names, with progress on standard error."""
+    from heed.cli.plan import bring
     from heed.pipeline import Machine, run_recipe
     from heed.recipes import stages_of
     from heed.runtime.progress import open_progress
@@ -226,7 +227,9 @@ def start(
     progress = open_progress(sys.stderr, silent=quiet)
     try:
         machine = Machine(device=device, dtype=dtype, cores=usable_cores(), tensorboard=tensorboard)
-        return run_recipe(stages_of(config), config, create_workspace(workspace), machine, progress, only)
+        place = create_workspace(workspace)
+        bring(config, dtype, place)
+        return run_recipe(stages_of(config), config, place, machine, progress, only)
     except KeyboardInterrupt:
         progress.note("Interrupted. The same command goes on from the last checkpoint.")
         raise typer.Exit(130) from None

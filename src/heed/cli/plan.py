@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from heed import __version__
 from heed.cli.common import JsonOption, SetOption, print_json, print_table, say, usable_cores
 from heed.cli.doctor import memory_mib
 from heed.cli.loop import DTypeOption
+from heed.errors import HeedError
+from heed.files import read_json, write_json
+from heed.records import Json, content_id
 
 if TYPE_CHECKING:
+    from heed.config import RunConfig
     from heed.planning.planner import Place
     from heed.planning.prediction import Prediction
+    from heed.store.workspace import Workspace
+
+PLAN_FILE = "plan.json"
+"""In a workspace: what was predicted of its last run."""
 
 
 def plan(
@@ -48,9 +59,11 @@ def plan(
     if gpu is None and not as_json:
         print("Measuring this machine, or reading what was measured before ...", file=sys.stderr)
     found = predict(config, place, anew=calibrate)
-    assert found is not None
+    document = found.as_json()
+    if gpu is None:
+        keep(config, dtype, document)
     if as_json:
-        print_json(found.as_json())
+        print_json(document)
     else:
         _print(found)
 
@@ -67,13 +80,40 @@ def this_place(dtype: str = "float32", gpu: str | None = None) -> Place:
         memory=float("inf") if memory is None else memory * 2.0**20,
         dtype=dtype,
         gpu=gpu,
-        cache=cache_directory(),
+        cache=cache_directory() / "calibration",
     )
 
 
 def cache_directory() -> Path:
-    """Where calibrations are kept: ``heed`` in the user's cache directory (``XDG_CACHE_HOME``, else ``~/.cache``)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heed" / "calibration"
+    """Where measurements are kept: ``heed`` in the user's cache directory (``XDG_CACHE_HOME``, else ``~/.cache``)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heed"
+
+
+def keep(config: RunConfig, dtype: str, document: Mapping[str, Json]) -> None:
+    """Remember a prediction for the run that it is of."""
+    path = _kept(config, dtype)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, dict(document))
+
+
+def bring(config: RunConfig, dtype: str, workspace: Workspace) -> None:
+    """Put the prediction of a run into its workspace, for the report to compare with, if the run was planned on this
+    machine. Nothing is computed, and a run never fails for want of a prediction."""
+    from heed.config import config_hash
+
+    try:
+        found = read_json(_kept(config, dtype))
+        assert isinstance(found, dict)
+        write_json(workspace.root / PLAN_FILE, {**found, "config_hash": config_hash(config)})
+    except (HeedError, OSError, AssertionError):
+        with suppress(OSError):
+            (workspace.root / PLAN_FILE).unlink()  # another run's
+
+
+def _kept(config: RunConfig, dtype: str) -> Path:
+    """By all settings but the seed, which changes no cost, and by what is computed with."""
+    settings = config.model_copy(update={"seed": 0}).model_dump(mode="json")
+    return cache_directory() / "plans" / f"{content_id(__version__, dtype, usable_cores(), settings)}.json"
 
 
 def _print(found: Prediction) -> None:

@@ -102,14 +102,12 @@ def measured_machine(
     memory: float,
     cache: Path | None,
     anew: bool = False,
-    cached_only: bool = False,
-) -> Machine | None:
+) -> Machine:
     """This machine, measured once for each width of a model, dtype and number of threads, and then remembered.
 
     Args:
         cache: directory of what was measured; None remembers nothing.
         anew: measure again.
-        cached_only: return None rather than measure.
     """
     name = _processor()
     same = replace(shape, layers=0, context=0)  # a rate does not depend on how many layers or how long a sequence
@@ -119,8 +117,6 @@ def measured_machine(
         found = _read(path)
         if found is not None:
             return replace(found, memory=memory)
-    if cached_only:
-        return None
     machine = calibrate(shape, dtype=dtype, threads=threads, memory=memory, name=name)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,12 +36,11 @@ class Place:
     """Directory of the calibrations; None keeps none."""
 
 
-def plan(config: RunConfig, place: Place, *, anew: bool = False, cached_only: bool = False) -> Prediction | None:
+def plan(config: RunConfig, place: Place, *, anew: bool = False) -> Prediction:
     """Predict a run.
 
     Args:
         anew: measure this machine again.
-        cached_only: return None rather than measure it.
 
     Raises:
         ConfigError: a recipe that cannot be planned, an unknown GPU, or a base model whose sizes are not known.
@@ -49,10 +48,7 @@ def plan(config: RunConfig, place: Place, *, anew: bool = False, cached_only: bo
     stages_of(config)  # says what settings it lacks
     sample = _sample(config)
     shape = _shape(config, sample)
-    machines = _machines(config, shape, place, anew, cached_only)
-    if machines is None:
-        return None
-    machine, beside = machines
+    machine, beside = _machines(shape, place, anew)
     side_by_side = 1 if place.gpu is not None else place.side_by_side
 
     def predicted(settings: RunConfig) -> Prediction:
@@ -83,10 +79,8 @@ def _sample(config: RunConfig) -> Sample:
     )
 
 
-def _machines(
-    config: RunConfig, shape: ModelShape, place: Place, anew: bool, cached_only: bool
-) -> tuple[Machine, Machine] | None:
-    """What a stage has alone, and what it has beside others; None where that would have to be measured."""
+def _machines(shape: ModelShape, place: Place, anew: bool) -> tuple[Machine, Machine]:
+    """What a stage has alone, and what it has beside others."""
     if place.dtype not in DTYPES:
         raise ConfigError(
             f"dtype is {place.dtype!r}, expected one of {', '.join(DTYPES)}.{nearest(place.dtype, DTYPES)}"
@@ -103,12 +97,9 @@ def _machines(
             memory=place.memory,
             cache=place.cache,
             anew=anew,
-            cached_only=cached_only,
         )
         beside = measure(threads=max(1, place.cores // place.side_by_side))
         alone = beside if place.side_by_side == 1 else measure(threads=place.cores)
-        if alone is None or beside is None:
-            return None
         found.append((no_slower(alone, beside), beside))
     return max(found, key=lambda pair: pair[0].train.flops)
 

@@ -10,9 +10,6 @@ from heed.planning.machines import MIB, Machine
 from heed.planning.stages import Load
 from heed.records import Json
 
-PLAN_FILE = "plan.json"
-"""What ``heed run`` leaves in the workspace."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartPrediction:

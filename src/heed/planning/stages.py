@@ -357,8 +357,9 @@ def _ppo(given: Given, settings: PPOConfig, watched: bool) -> tuple[list[Part], 
         Part(
             name="ask",
             times=rounds,
-            works=tuple(forward_work(shape, one, head) for one in whole for head in ("logprobs", "logprobs", "values")),
+            works=tuple(forward_work(shape, one, head) for one in whole for head in ("logprobs", "values")),
         ),
+        Part(name="check", times=rounds, works=tuple(forward_work(shape, one, "logprobs") for one in checked)),
         Part(
             name="update",
             times=updates / _MINIBATCHES,

@@ -37,6 +37,8 @@ class Material:
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """For each model the card that says what it was made from."""
     bands: Sequence[Band] = ()
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    """What ``heed plan`` predicted of this run; empty if it was not asked."""
 
 
 def read_workspace(root: Path) -> Material:
@@ -59,7 +61,18 @@ def read_workspace(root: Path) -> Material:
         diagnoses={one.name: rows for one in stages if (rows := read_metrics(one / "diagnoses.jsonl"))},
         models={path.parent.name: _card(path) for path in sorted((root / "models").glob("*/heed.json"))},
         bands=[Band(**band) for band in results.get("bands", [])],
+        plan=_plan(root / "plan.json", results),
     )
+
+
+def _plan(path: Path, results: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The prediction, if it is of the run that the results are of."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    same = isinstance(found, dict) and found.get("config_hash") == results.get("config_hash")
+    return found if same else {}
 
 
 def _card(path: Path) -> Mapping[str, Any]:

@@ -96,6 +96,8 @@ def _view(material: Material) -> dict[str, Any]:
         "diagnosis_rows": tables.diagnosis_rows(material),
         "sample_groups": tables.sample_groups(results),
         "stage_rows": tables.stage_rows(results),
+        "plan_rows": tables.plan_rows(material),
+        "planned_on": material.plan.get("machine", {}),
         "lineage_rows": tables.lineage_rows(material),
         "setting_rows": tables.setting_rows(results),
         "kind_label": kind_label,

@@ -222,6 +222,38 @@ def stage_rows(results: Figures) -> list[Row]:
     ]
 
 
+def plan_rows(material: Material) -> list[Row]:
+    """What was predicted of each stage, and what it took. Seconds are compared with the CPU seconds of the stage's own
+    process where it computed on one thread, because other programs make the clock's longer."""
+    planned = {one["name"]: one for one in material.plan.get("stages", [])}
+    rows = []
+    for name, one in material.results.get("stages", {}).items():
+        if name not in planned or one.get("wall_seconds") is None:
+            continue
+        found, seconds = planned[name], one["wall_seconds"]
+        memory = one.get("peak_device_mib") or one.get("peak_rss_mib")
+        if one.get("threads") == 1:
+            seconds = one.get("cpu_seconds", seconds)
+        skipped = found["perhaps"] and seconds < 0.2 * found["seconds"]
+        rows.append(
+            {
+                "name": one.get("title", name),
+                "planned": duration(found["seconds"]),
+                "taken": duration(seconds),
+                "off": "not needed" if skipped else _off(found["seconds"], seconds),
+                "planned_memory": f"{found['peak_mib']:,.0f} MiB",
+                "memory": f"{memory:,.0f} MiB" if memory else "",
+                "off_memory": _off(found["peak_mib"], memory),
+            }
+        )
+    return rows
+
+
+def _off(planned: float, measured: float | None) -> str:
+    """How far a prediction was from what was measured: ``"+12 %"`` was too much."""
+    return f"{100 * (planned / measured - 1):+.0f} %" if measured else ""
+
+
 def round_rows(results: Figures) -> list[Row]:
     """The run's model after each round, and the control of a single round with as many comparisons."""
     names = [one for one in results.get("win_rate", {}) if one == "ppo_ptx" or one.startswith("ppo_ptx_")]

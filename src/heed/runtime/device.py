@@ -103,6 +103,17 @@ def matmul_gflops(size: int = 512, repeats: int = 10) -> float:
     return 2 * size**3 * repeats / (time.perf_counter() - began) / 1e9
 
 
+def forget_device_peak(device: torch.device) -> None:
+    """From now on :func:`device_peak_mib` looks back no further than this moment."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def device_peak_mib(device: torch.device) -> float | None:
+    """The most memory that tensors of this process took on a CUDA device, in MiB; None on any other."""
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+
+
 def _device(name: str) -> torch.device:
     kind = name.partition(":")[0]
     if kind not in _DEVICES:
