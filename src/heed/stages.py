@@ -300,13 +300,13 @@ def ppo(
     uses = [reward_model] if settings.stop_by is None else [reward_model, settings.stop_by]
     save(context, name, policy, parent="sft", metrics=result.metrics, uses=uses)
     return {
-        "tokens": result.tokens,
         "stopped": result.stopped,
         "kept_iteration": result.kept,
         "ptx_coef": result.ptx_coef,
         "kl_coef": result.kl_coef,
         "diagnoses": list(result.diagnoses),
         **result.metrics,
+        "tokens": result.tokens,  # of all rounds, where the metrics' are of the last one
     }
 
 
