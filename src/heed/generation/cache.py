@@ -34,13 +34,17 @@ class _Place:
 
 
 class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
-    """Keys and values of one attention layer, (slots, heads, capacity, head size)."""
+    """Keys and values of one attention layer, (slots, heads, capacity, head size).
+
+    ``turned`` values are (slots, heads, head size, capacity): attention of one query on a CPU then reads both as they
+    lie in memory, see :func:`heed.models.flat.step_logits`.
+    """
 
     is_sliding = False
 
-    def __init__(self, place: _Place) -> None:
+    def __init__(self, place: _Place, turned: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.place = place
+        self.place, self.turned = place, turned
         self.keys: Tensor
         self.values: Tensor
 
@@ -48,11 +52,15 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         """Allocate, with the shapes that the model turns out to use. Zeros, since masked garbage could be NaN."""
         slots, capacity = self.place.slots, self.place.capacity
         self.keys = key_states.new_zeros(slots, key_states.shape[1], capacity, key_states.shape[3])
-        self.values = value_states.new_zeros(slots, value_states.shape[1], capacity, value_states.shape[3])
+        shape = (capacity, value_states.shape[3])
+        self.values = value_states.new_zeros(slots, value_states.shape[1], *(shape[::-1] if self.turned else shape))
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Store the new keys and values, (rows, heads, tokens, head size); return those to attend to."""
+        """Store the new keys and values, (rows, heads, tokens, head size); return those to attend to.
+
+        Turned values are returned turned when decoding; of a prompt, what was given is returned.
+        """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         place = self.place
@@ -60,12 +68,17 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         if place.positions is None:
             filled = slice(place.first, place.first + len(place.rows))
             self.keys[filled, :, : place.width] = key_states.index_select(0, place.rows)
-            self.values[filled, :, : place.width] = value_states.index_select(0, place.rows)
+            self._values_by_column()[filled, :, : place.width] = value_states.index_select(0, place.rows)
             return key_states, value_states
         self.keys[place.rows, :, place.positions] = key_states[:, :, 0]
-        self.values[place.rows, :, place.positions] = value_states[:, :, 0]
+        self._values_by_column()[place.rows, :, place.positions] = value_states[:, :, 0]
         active = len(place.rows)
-        return self.keys[:active, :, : place.width], self.values[:active, :, : place.width]
+        values = self.values[:active, ..., : place.width] if self.turned else self.values[:active, :, : place.width]
+        return self.keys[:active, :, : place.width], values
+
+    def _values_by_column(self) -> Tensor:
+        """(slots, heads, capacity, head size), whichever way they lie."""
+        return self.values.transpose(2, 3) if self.turned else self.values
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Asked for only while prefilling, when there is nothing before the prompt."""
@@ -81,22 +94,22 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` columns; what is there is kept."""
-        for name in ("keys", "values"):
-            before: Tensor = getattr(self, name)
-            slots, heads, columns, size = before.shape
-            after = before.new_empty(slots, heads, capacity, size)
-            after[:, :, :columns] = before
-            after[:, :, columns:] = 0
-            setattr(self, name, after)
+        self.keys = _widened(self.keys, 2, capacity)
+        self.values = _widened(self.values, 3 if self.turned else 2, capacity)
+
+    def move(self, sources: Tensor, targets: Tensor, width: int) -> None:
+        """Copy the first ``width`` columns of the slots ``sources`` over the slots ``targets``."""
+        for table in (self.keys, self._values_by_column()):
+            table[targets, :, :width] = table[sources, :, :width]
 
 
 class SlotCache(Cache):
     """What a transformers model takes as ``past_key_values``: one :class:`SlotLayer` for each of its layers."""
 
-    def __init__(self, num_layers: int, slots: int, capacity: int) -> None:
+    def __init__(self, num_layers: int, slots: int, capacity: int, turned: bool = False) -> None:
         self.longest = capacity
         self.place = _Place(slots=slots, capacity=0)
-        super().__init__(layers=[SlotLayer(self.place) for _ in range(num_layers)])
+        super().__init__(layers=[SlotLayer(self.place, turned) for _ in range(num_layers)])
 
     def begin_prefill(self, first: int, rows: Tensor, width: int) -> None:
         """The next forward pass is of prompts: slot ``first + i`` takes the first ``width`` columns of ``rows[i]``."""
@@ -122,7 +135,14 @@ class SlotCache(Cache):
         """Copy the first ``width`` columns of the slots ``sources`` over the slots ``targets``."""
         for layer in self.layers:
             assert isinstance(layer, SlotLayer)
-            if not layer.is_initialized:  # a layer that shares the keys of another one
-                continue
-            layer.keys[targets, :, :width] = layer.keys[sources, :, :width]
-            layer.values[targets, :, :width] = layer.values[sources, :, :width]
+            if layer.is_initialized:  # unless it shares the keys of another one
+                layer.move(sources, targets, width)
+
+
+def _widened(table: Tensor, dim: int, size: int) -> Tensor:
+    """A copy with ``size`` places along ``dim``, zero where nothing was: masked garbage could be NaN."""
+    before = table.shape[dim]
+    wider = table.new_empty(*table.shape[:dim], size, *table.shape[dim + 1 :])
+    wider.narrow(dim, 0, before).copy_(table)
+    wider.narrow(dim, before, size - before).zero_()
+    return wider
