@@ -9,48 +9,47 @@ of this process is taken, which other jobs hardly change; on several the time by
 from __future__ import annotations
 
 import platform
-import tempfile
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 
-from heed.config import ModelConfig, PretrainConfig
+from heed.config import ModelConfig
 from heed.data.batches import make_row_batch
 from heed.errors import HeedError
 from heed.files import read_json, write_json
 from heed.generation.engine import Engine
 from heed.models.forward import token_states
-from heed.models.loading import build_causal_lm
 from heed.models.precision import narrowed
-from heed.ops.logprobs import nll_sum, token_logprobs
 from heed.planning.batches import rows_passes
 from heed.planning.costs import Pass, Work, decode_work, forward_work, head_flops, train_work, update_work
 from heed.planning.machines import MIB, Machine, Speed
+from heed.planning.measures import (
+    HEAD_TOKENS,
+    attention_speed,
+    head_speeds,
+    head_training_seconds,
+    matrix_speed,
+    memory_bandwidth,
+    seconds_of,
+    small_model,
+    step_seconds,
+)
 from heed.planning.shapes import ModelShape, shape_of
 from heed.records import content_id
 from heed.roles import Decoding
 from heed.runtime.device import Runtime, start_runtime, torch_version
-from heed.runtime.metrics import MetricLogger, current_rss_mib
-from heed.runtime.run import Run
-from heed.training.pretrain import pretrain
+from heed.runtime.metrics import current_rss_mib
 
 _FORM = 1
 """Of what is remembered; another number forgets what was measured before."""
 _BUDGET = 0.4
 """Seconds that the larger training step may take, by the speed of plain products of matrices."""
-_STEPS = 8
-_PATIENCE = 1.5
-"""Seconds by the clock after which one measurement ends with what it has: the machine is busy."""
 _LARGEST_VOCABULARY = 8192
 """Of the model that is trained; the output embedding is measured by itself, at its real size."""
-_HEAD_TOKENS = 512
 _FEWEST = 1e-9
 """Seconds, where noise would make a difference negative."""
 
@@ -166,39 +165,6 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def seconds_of(work: Callable[[], object], repeats: int = 5) -> float:
-    """How long ``work`` takes once it is warm."""
-    work()
-    alone = torch.get_num_threads() == 1
-    clock = time.process_time if alone else time.perf_counter
-    taken: list[float] = []
-    started = time.perf_counter()
-    while len(taken) < repeats and (not taken or time.perf_counter() - started < _PATIENCE):
-        began = clock()
-        work()
-        taken.append(clock() - began)
-    return float(np.median(taken) if alone else min(taken))
-
-
-def matrix_speed(shape: ModelShape, runtime: Runtime) -> float:
-    """Operations per second of 512 tokens times the largest matrix of a layer."""
-    x = torch.randn(512, shape.hidden, dtype=runtime.dtype)
-    weight = torch.randn(shape.mlp, shape.hidden, dtype=runtime.dtype)
-    times = max(1, int(2e7 // weight.numel() // 16))
-
-    def multiply() -> None:
-        for _ in range(times):
-            torch.nn.functional.linear(x, weight)
-
-    return 2.0 * 512 * weight.numel() * times / seconds_of(multiply)
-
-
-def memory_bandwidth() -> float:
-    """Bytes per second of adding two vectors larger than any cache, three numbers moved for each sum."""
-    a, b = torch.ones(2**24), torch.ones(2**24)
-    return 12.0 * len(a) / seconds_of(lambda: torch.add(a, b, out=a), repeats=4)
-
-
 def affordable(shape: ModelShape, peak: float) -> tuple[ModelConfig, int]:
     """A model of the same width, and tokens, whose training step takes about :data:`_BUDGET` seconds at most."""
     tokens, layers = 1024, shape.layers
@@ -229,18 +195,18 @@ def training_speeds(config: ModelConfig, tokens: int, runtime: Runtime) -> tuple
     """Of forward and backward passes, and of optimizer steps, from :func:`heed.training.pretrain.pretrain`."""
     shape, length = shape_of(config), min(64, config.context)
     rows = tokens // length
-    whole = _step_seconds(config, rows, length, replace(runtime, microbatch=rows))
-    part = _step_seconds(config, rows // 4 or 1, length, replace(runtime, microbatch=rows))
-    cut = _step_seconds(config, rows, length, replace(runtime, microbatch=max(1, rows // 4)))
+    whole = step_seconds(config, rows, length, replace(runtime, microbatch=rows))
+    part = step_seconds(config, rows // 4 or 1, length, replace(runtime, microbatch=rows))
+    cut = step_seconds(config, rows, length, replace(runtime, microbatch=max(1, rows // 4)))
     pieces = -(-rows // max(1, rows // 4))
     attention_rate, table = attention_speed(shape, runtime, trains=True)
 
     def work(count: int) -> Work:
         return train_work(shape, _rectangle(count, length), "loss")
 
-    head_seconds = _head_training(shape.vocab, shape.hidden, runtime)
+    head_seconds = head_training_seconds(shape.vocab, shape.hidden, runtime)
     large, small = work(rows), work(rows // 4 or 1)
-    head_rate = 3.0 * head_flops(shape, _HEAD_TOKENS) / head_seconds
+    head_rate = 3.0 * head_flops(shape, HEAD_TOKENS) / head_seconds
     launch = max(_FEWEST, (cut - whole) / ((pieces - 1) * large.launches))
 
     def linear_seconds(seconds: float, one: Work) -> float:
@@ -263,7 +229,7 @@ def training_speeds(config: ModelConfig, tokens: int, runtime: Runtime) -> tuple
 def forward_speed(config: ModelConfig, tokens: int, runtime: Runtime) -> Speed:
     """Of forward passes without gradient."""
     shape, length = shape_of(config), min(64, config.context)
-    model = narrowed(_model(config), runtime.dtype)
+    model = narrowed(small_model(config), runtime.dtype)
     taken, works = [], []
     for rows in (tokens // length, tokens // length // 4 or 1):
         batch = make_row_batch(np.full((rows, length), 2))
@@ -283,35 +249,10 @@ def forward_speed(config: ModelConfig, tokens: int, runtime: Runtime) -> Speed:
     return Speed(flops=flops, attention_flops=rate, head_flops=flops, launch_seconds=launch, table_seconds=table)
 
 
-def attention_speed(shape: ModelShape, runtime: Runtime, *, trains: bool) -> tuple[float, float]:
-    """Operations per second of attention in long sequences, and seconds for each table of a short one."""
-    heads, size = shape.heads, shape.head_size
-    taken, flops, tables = [], [], []
-    for count, length in ((4, 128), (32, 12)):
-        query, key, value = (
-            torch.randn(count, heads, length, size, dtype=runtime.dtype, requires_grad=trains) for _ in range(3)
-        )
-
-        def attend(query: Any = query, key: Any = key, value: Any = value) -> None:
-            with torch.set_grad_enabled(trains):
-                seen = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-                if trains:
-                    seen.backward(seen.detach())  # type: ignore[no-untyped-call]
-
-        taken.append(seconds_of(attend))
-        flops.append((3.5 if trains else 1.0) * 4.0 * count * heads * size * length * (length + 1) / 2)
-        tables.append(float(count * heads))
-    # Two equations: seconds = operations / rate + tables * each.
-    determinant = flops[0] * tables[1] - flops[1] * tables[0]
-    inverse = (taken[0] * tables[1] - taken[1] * tables[0]) / determinant
-    each = (flops[0] * taken[1] - flops[1] * taken[0]) / determinant
-    return 1.0 / max(inverse, 1e-15), max(0.0, each)
-
-
 def decode_speed(config: ModelConfig, runtime: Runtime) -> Speed:
     """Of steps of the engine, drawing included: 8 and 64 answers of 12 tokens."""
     shape = shape_of(config)
-    engine = Engine(narrowed(_model(config), runtime.dtype), eos_id=0, max_slots=64, context=config.context)
+    engine = Engine(narrowed(small_model(config), runtime.dtype), eos_id=0, max_slots=64, context=config.context)
     steps, taken = 12, []
     decoding = Decoding(max_new_tokens=steps, min_new_tokens=steps)
     for rows in (64, 8):
@@ -327,107 +268,5 @@ def decode_speed(config: ModelConfig, runtime: Runtime) -> Speed:
     return Speed(flops=flops, attention_flops=flops, head_flops=flops, launch_seconds=launch)
 
 
-def head_speeds(shape: ModelShape, runtime: Runtime) -> tuple[float, float]:
-    """Operations per second of the output embedding in training and without gradient."""
-    one = head_flops(shape, _HEAD_TOKENS)
-    hidden = torch.randn(_HEAD_TOKENS, shape.hidden, dtype=runtime.dtype)
-    weight = torch.randn(shape.vocab, shape.hidden, dtype=runtime.dtype)
-    targets = torch.zeros(_HEAD_TOKENS, dtype=torch.int64)
-
-    def look() -> None:
-        with torch.no_grad():
-            token_logprobs(hidden, weight, targets)
-
-    return 3.0 * one / _head_training(shape.vocab, shape.hidden, runtime), one / seconds_of(look)
-
-
-def _head_training(vocab: int, width: int, runtime: Runtime) -> float:
-    hidden = torch.randn(_HEAD_TOKENS, width, dtype=runtime.dtype, requires_grad=True)
-    weight = torch.randn(vocab, width, dtype=runtime.dtype, requires_grad=True)
-    targets = torch.zeros(_HEAD_TOKENS, dtype=torch.int64)
-
-    def learn() -> None:
-        nll_sum(hidden, weight, targets).backward()  # type: ignore[no-untyped-call]
-
-    return seconds_of(learn)
-
-
-def _step_seconds(config: ModelConfig, rows: int, length: int, runtime: Runtime) -> float:
-    """Of one pretraining step of ``rows`` rows."""
-    watch = Stopwatch(alone=torch.get_num_threads() == 1)
-    text = np.random.default_rng(0).integers(2, config.vocab_size, (rows, length))
-    settings = PretrainConfig(tokens=rows * length * _STEPS, minibatch=rows)
-    with tempfile.TemporaryDirectory() as place:
-        directory = Path(place)
-        run = Run(
-            dir=directory,
-            runtime=runtime,
-            metrics=MetricLogger(directory / "metrics.jsonl"),
-            progress=watch,
-            seed=0,
-            checkpoint_every=10**9,
-        )
-        with suppress(_EnoughError):
-            pretrain(_model(config), text, settings, run)
-    taken = np.diff(watch.ticks)[1:]
-    return float(np.median(taken) if watch.alone else taken.min())
-
-
-def _model(config: ModelConfig) -> Any:
-    return build_causal_lm(config, eos_id=0, pad_id=1, vocab_size=config.vocab_size, seed=0)
-
-
 def _rectangle(rows: int, length: int) -> Pass:
     return rows_passes(rows, length, rows)[0]
-
-
-class _EnoughError(Exception):
-    """Ends a learner whose steps were timed."""
-
-
-@dataclass(slots=True)
-class _Ticks:
-    watch: Stopwatch
-
-    def advance(self, amount: int = 1, figure: str = "") -> None:
-        self.watch.ticks.append(self.watch.now())
-        if len(self.watch.ticks) > 3 and time.perf_counter() - self.watch.began > _PATIENCE:
-            raise _EnoughError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-
-class Stopwatch:
-    """Plays Progress, and notes when each step of a learner was done."""
-
-    def __init__(self, alone: bool) -> None:
-        self.alone = alone
-        """CPU seconds of this process instead of the clock."""
-        self.ticks: list[float] = []
-        self.began = time.perf_counter()
-
-    def now(self) -> float:
-        """Seconds."""
-        return time.process_time() if self.alone else time.perf_counter()
-
-    def begin(self, heading: str) -> None:
-        """Nobody looks."""
-
-    def end(self, heading: str, seconds: float, figure: str = "") -> None:
-        """Nobody looks."""
-
-    def track(self, total: int, unit: str, *, done: int = 0, heading: str = "") -> _Ticks:
-        """A tracker that notes the time."""
-        return _Ticks(self)
-
-    def note(self, message: str) -> None:
-        """Nobody looks."""
-
-    def close(self) -> None:
-        """Nothing was opened."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from heed.models.flat import ROWS
 from heed.planning.shapes import ModelShape
 
 Head = Literal["loss", "logprobs", "values", "scores", "cache"]
@@ -75,13 +76,14 @@ class Work:
 def linear_flops(shape: ModelShape, tokens: float, needed: float) -> float:
     """Operations of a forward pass in matrices of the trunk (norms, rotations, activations, a percent or so, left out).
 
-    After its attention the last layer computes only the tokens whose output is ``needed``.
+        After its attention the last layer computes only the tokens whose output is ``needed``.
 
-    >>> from heed.config import ModelConfig
-    >>> from heed.planning.shapes import shape_of
-    >>> shape = shape_of(ModelConfig(hidden_size=64, num_layers=2, num_heads=4))
-    >>> linear_flops(shape, tokens=1, needed=1) == 2 * 2 * (4 * 64 * 64 + 3 * 64 * 176)
-    True
+        >>> from heed.config import ModelConfig
+        >>> from heed.models.flat import ROWS
+    from heed.planning.shapes import shape_of
+        >>> shape = shape_of(ModelConfig(hidden_size=64, num_layers=2, num_heads=4))
+        >>> linear_flops(shape, tokens=1, needed=1) == 2 * 2 * (4 * 64 * 64 + 3 * 64 * 176)
+        True
     """
     spared = (shape.layer_matrices - shape.before_attention) * (tokens - needed)
     return 2.0 * (shape.layers * shape.layer_matrices * tokens - spared)
@@ -102,6 +104,13 @@ def needed_tokens(one: Pass, head: Head) -> int:
     return {"scores": one.answers, "cache": 0}.get(head, one.targets)
 
 
+def _computed(shape: ModelShape, one: Pass, head: Head) -> tuple[int, int]:
+    """Tokens, and tokens needed, as they are multiplied: rounded up by the families that Heed computes itself."""
+    each = ROWS if shape.gated else 1
+    tokens, needed = -(-one.tokens // each) * each, -(-needed_tokens(one, head) // each) * each
+    return tokens, min(tokens, needed)
+
+
 def train_work(shape: ModelShape, one: Pass, head: Head, checkpointing: bool = False, frozen: bool = False) -> Work:
     """Forward and backward pass of a microbatch.
 
@@ -112,7 +121,7 @@ def train_work(shape: ModelShape, one: Pass, head: Head, checkpointing: bool = F
     Args:
         frozen: the weights get no gradient (adapters do, which are small), so the backward pass takes once the forward.
     """
-    linear = linear_flops(shape, one.tokens, needed_tokens(one, head))
+    linear = linear_flops(shape, *_computed(shape, one, head))
     attention = attention_flops(shape, one.pairs)
     linear_done, attention_done = linear * (2 if frozen else 3), attention * 3.5
     each, per_layer, per_bucket = TRAIN_LAUNCHES
@@ -137,7 +146,7 @@ def forward_work(shape: ModelShape, one: Pass, head: Head) -> Work:
     each, per_layer, per_bucket = FORWARD_LAUNCHES
     return Work(
         kind="forward",
-        linear_flops=linear_flops(shape, one.tokens, needed_tokens(one, head)),
+        linear_flops=linear_flops(shape, *_computed(shape, one, head)),
         attention_flops=attention_flops(shape, one.pairs),
         attended=float(one.segments * shape.heads * shape.layers),
         head_flops=head_flops(shape, one.targets) if head in ("loss", "logprobs") else 0.0,

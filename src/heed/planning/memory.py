@@ -75,9 +75,9 @@ def activation_bytes(shape: ModelShape, one: Pass, head: Head, number: int, chec
     return layers + under_way + ends
 
 
-def logits_bytes(shape: ModelShape, chunk_numbers: int, trains: bool) -> float:
-    """Three tables of a chunk of logits; and in training the gradient of the embedding as it grows."""
-    rows = max(32, chunk_numbers // shape.vocab)
+def logits_bytes(shape: ModelShape, targets: int, chunk_numbers: int, trains: bool) -> float:
+    """Three tables of a chunk of logits; and, where the embedding learns, its gradient as it grows."""
+    rows = min(targets, max(32, chunk_numbers // shape.vocab))
     return 12.0 * rows * shape.vocab + (4.0 * shape.embedding if trains else 0.0)
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from heed.config import RunConfig, override
 from heed.errors import ConfigError, nearest
 from heed.planning.calibration import measured_machine, no_slower
+from heed.planning.loads import Given
 from heed.planning.machines import GIB, Machine, from_data_sheet
 from heed.planning.memory import Precision
 from heed.planning.prediction import Prediction, predict
 from heed.planning.sample import Sample, sample_sandbox
 from heed.planning.sample_real import sample_real
 from heed.planning.shapes import ModelShape, read_shape, shape_of
-from heed.planning.stages import Given, loads
+from heed.planning.stages import loads
 from heed.recipes import stages_of
 from heed.runtime.device import DTYPES
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from heed.config import RunConfig, config_hash
+from heed.planning.loads import Load
 from heed.planning.machines import MIB, Machine
-from heed.planning.stages import Load
 from heed.records import Json
 
 

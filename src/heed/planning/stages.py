@@ -7,110 +7,34 @@ here stands how much work each kind of stage is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from heed import stages as works
-from heed.config import PPOConfig, RunConfig
+from heed.config import PPOConfig
 from heed.pipeline import Stage
-from heed.planning import memory
-from heed.planning.batches import draws, example_passes, group_passes, rows_passes, sampling, together
-from heed.planning.costs import Head, Pass, Work, decode_work, forward_work, train_work, update_work
-from heed.planning.memory import Precision, Trained
-from heed.planning.sample import Sample
-from heed.planning.shapes import ModelShape
+from heed.planning.batches import draws, example_passes, group_passes, rows_passes, together
+from heed.planning.costs import Head, Pass, Work, forward_work, update_work
+from heed.planning.loads import (
+    Given,
+    Held,
+    Load,
+    Part,
+    answering,
+    learner,
+    learning,
+    prompts_held,
+    rows_held,
+    slots_held,
+)
+from heed.planning.memory import Trained
 
 _MINIBATCHES = 3
 """Minibatches that are laid out; the others are taken to be like them on average."""
-_SLOTS = 256
-"""Answers under way at once in sampling of every kind, see :class:`heed.generation.sampler.LocalSampler`."""
 _CHECKED_EVERY = 16
 """In float32 the trainer computes only so many of the policy's log-probabilities, see :mod:`heed.training.rollouts`."""
 _PER_ROW = 16
 """Demonstrations or episodes that bring one row of pretraining text with them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Some of a stage's work, done ``times`` over."""
-
-    name: str
-    times: float = 1.0
-    works: tuple[Work, ...] = ()
-    host_seconds: float = 0.0
-    """Besides models, all of it: measured on a little of the data."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """Something in memory at a stage's peak."""
-
-    name: str
-    bytes: float
-    on_host: bool = False
-    """In the machine's own memory even where models are on a GPU."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """One stage."""
-
-    name: str
-    title: str
-    after: tuple[str, ...]
-    alone: bool
-    perhaps: bool
-    """Whether it is needed turns out in the run."""
-    tokens: float
-    """Computed, by whichever model; the same token counts again for each pass over it."""
-    parts: tuple[Part, ...]
-    held: tuple[Held, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What all stages are planned from."""
-
-    config: RunConfig
-    shape: ModelShape
-    sample: Sample
-    precision: Precision
-    chunk_numbers: int
-    lora_rank: int = 0
-    checkpointing: bool = False
-
-    @property
-    def adapter(self) -> int:
-        """Weights of adapters of this rank beside every matrix of the trunk."""
-        shape = self.shape
-        width, shared = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
-        sides = 2 * (shape.hidden + width) + 2 * (shape.hidden + shared)
-        sides += (3 if shape.gated else 2) * (shape.hidden + shape.mlp)
-        return self.lora_rank * shape.layers * sides
-
-    def trained(self, head: Head, with_lora: bool = True) -> Trained:
-        """The model that learns: a language model, or one with a single output."""
-        size = self.shape.trunk_parameters if head in ("values", "scores") else self.shape.parameters
-        adapters = self.adapter if self.lora_rank and with_lora else 0
-        return Trained(parameters=size + adapters, moving=adapters or size)
-
-    def train(self, one: Pass, head: Head, with_lora: bool = True) -> Work:
-        """A training pass with these settings."""
-        adapters = self.adapter if with_lora else 0
-        work = train_work(self.shape, one, head, checkpointing=self.checkpointing, frozen=bool(adapters))
-        if not adapters:
-            return work
-        beside = 6.0 * adapters * one.tokens  # two thin matrices beside each, forward, and backward twice
-        return replace(work, linear_flops=work.linear_flops + beside, launches=1.5 * work.launches)
-
-    def weights(self, parameters: float) -> float:
-        """Bytes of a model that only reads."""
-        return parameters * self.precision.number
-
-    def host(self, name: str) -> float:
-        """Seconds of one of something."""
-        return self.sample.host.seconds.get(name, 0.0)
 
 
 def loads(stages: Sequence[Stage], given: Given) -> list[Load]:
@@ -170,51 +94,10 @@ def _collect(given: Given) -> tuple[list[Part], list[Held]]:
             + sample.num_demonstrations * given.host("store_demonstration"),
         ),
     ]
-    return parts, [_prompts_held(given)]
-
-
-def _prompts_held(given: Given) -> Held:
-    return Held(
-        name="prompts", bytes=given.sample.stored_prompts * given.sample.host.bytes.get("prompt", 0.0), on_host=True
-    )
+    return parts, [prompts_held(given)]
 
 
 # --- language models
-
-
-def _learner(
-    given: Given,
-    passes: Sequence[tuple[Pass, Head]],
-    *,
-    steps: float,
-    per: float = 1.0,
-    with_lora: bool = True,
-    name: str = "train",
-) -> tuple[list[Part], list[Held]]:
-    """A model that takes ``steps`` steps, of which ``per`` are laid out in ``passes``."""
-    model = given.trained(passes[0][1], with_lora)
-    trained = tuple(given.train(one, head, with_lora) for one, head in passes)
-    parts = [
-        Part(name=name, times=steps / per, works=trained),
-        Part(name="optimizer", times=steps, works=(update_work(given.shape, model.moving),)),
-    ]
-    return parts, _learning(given, [model], passes)
-
-
-def _learning(given: Given, models: Sequence[Trained], passes: Sequence[tuple[Pass, Head]]) -> list[Held]:
-    """Models that learn, and the larger of what an update and what a checkpoint needs beside them."""
-    number = given.precision.number
-    kept = max(
-        memory.activation_bytes(given.shape, one, head, number, given.checkpointing)
-        + (memory.logits_bytes(given.shape, given.chunk_numbers, True) if head in ("loss", "logprobs") else 0.0)
-        for one, head in passes
-    )
-    return [
-        Held(name="weights and moments", bytes=sum(memory.trained_bytes(one, given.precision) for one in models)),
-        Held(name="gradients", bytes=sum(memory.gradient_bytes(one) for one in models)),
-        Held(name="activations", bytes=kept),
-        Held(name="checkpoint", bytes=12.0 * sum(one.moving for one in models), on_host=True),
-    ]
 
 
 def _pretrain(given: Given, tokens: int) -> tuple[list[Part], list[Held]]:
@@ -222,14 +105,10 @@ def _pretrain(given: Given, tokens: int) -> tuple[list[Part], list[Held]]:
     if config.base is not None:
         return [], [Held(name="weights", bytes=4.0 * given.shape.parameters)]
     size = config.pretrain.minibatch
-    passes = [(one, _loss()) for one in rows_passes(size, length, config.microbatch)]
+    passes: list[tuple[Pass, Head]] = [(one, "loss") for one in rows_passes(size, length, config.microbatch)]
     steps = max(1, tokens // (size * length))
-    parts, held = _learner(given, passes, steps=steps, with_lora=False)
-    return parts, [*held, _rows_held(given)]
-
-
-def _rows_held(given: Given) -> Held:
-    return Held(name="text", bytes=4.0 * given.sample.text_words * given.sample.tokens_per_word, on_host=True)
+    parts, held = learner(given, passes, steps=steps, with_lora=False)
+    return parts, [*held, rows_held(given)]
 
 
 def _sft(given: Given) -> tuple[list[Part], list[Held]]:
@@ -239,39 +118,19 @@ def _sft(given: Given) -> tuple[list[Part], list[Held]]:
     size = min(settings.minibatch, sample.num_demonstrations)
     for number in range(_MINIBATCHES):
         chosen = list(together(sample.prompts, sample.answers, size, seed=number))
-        passes += [(one, _loss()) for one in example_passes(chosen, config.model.context, config.microbatch)]
+        passes += [(one, "loss") for one in example_passes(chosen, config.model.context, config.microbatch)]
     steps = settings.epochs * -(-sample.num_demonstrations // settings.minibatch)
-    parts, held = _learner(given, passes, steps=steps, per=_MINIBATCHES)
+    parts, held = learner(given, passes, steps=steps, per=_MINIBATCHES)
     if settings.pretraining_coef:
         rows = -(-settings.minibatch // _PER_ROW)
         text = tuple(given.train(one, "loss") for one in rows_passes(rows, config.model.context, config.microbatch))
         parts.append(Part(name="text", times=steps, works=text))
     count = sample.num_demonstrations
     parts.append(Part(name="encode", host_seconds=count * (given.host("encode_answer") + given.host("read_ranking"))))
-    return parts, [*held, _rows_held(given)]
+    return parts, [*held, rows_held(given)]
 
 
 # --- preference
-
-
-def _answering(given: Given, prompts: int, n: int, *, slots: int = _SLOTS, shot: bool = False) -> tuple[Work, ...]:
-    """``n`` answers to each of some prompts by the engine."""
-    sample, limit = given.sample, given.config.ppo.max_new_tokens
-    lengths = [sample.few_shot] * prompts if shot else draws(sample.prompts, prompts)
-    answers = [min(one, limit) for one in draws(sample.answers, prompts * n, seed=1)]
-    plan = sampling(lengths, answers, n, slots, limit)
-    number = given.precision.number
-    done = [decode_work(given.shape, rows, width, number) for rows, width in plan.steps]
-    for rows, width in plan.prefilled:
-        pairs = rows * width * (width + 1) // 2
-        done.append(forward_work(given.shape, Pass(tokens=rows * width, pairs=pairs, targets=0, answers=rows), "cache"))
-    return tuple(done)
-
-
-def _slots_held(given: Given, prompts: int) -> Held:
-    longest = max(given.sample.prompts) + given.config.ppo.max_new_tokens
-    slots = min(_SLOTS, prompts)
-    return Held(name="cache of answers", bytes=memory.slots_bytes(given.shape, slots, longest, given.precision.number))
 
 
 def _rank(given: Given, purpose: str, judges: int) -> tuple[list[Part], list[Held]]:
@@ -279,8 +138,8 @@ def _rank(given: Given, purpose: str, judges: int) -> tuple[list[Part], list[Hel
     count = given.sample.ranked_prompts(purpose)
     k = config.labeling.answers_per_prompt
     whole, rest = divmod(count, 1000)
-    parts = [Part(name="sample", times=whole, works=_answering(given, 1000, k))] if whole else []
-    parts += [Part(name="sample the rest", works=_answering(given, rest, k))] if rest else []
+    parts = [Part(name="sample", times=whole, works=answering(given, 1000, k))] if whole else []
+    parts += [Part(name="sample the rest", works=answering(given, rest, k))] if rest else []
     rankings = 1.15 * judges * count
     host = {
         "judge": rankings * k * given.host("rank"),
@@ -291,8 +150,8 @@ def _rank(given: Given, purpose: str, judges: int) -> tuple[list[Part], list[Hel
     parts += [Part(name=name, host_seconds=seconds) for name, seconds in host.items()]
     held = [
         Held(name="weights", bytes=given.weights(given.shape.parameters)),
-        _slots_held(given, min(1000, count) * k),
-        _prompts_held(given),
+        slots_held(given, min(1000, count) * k),
+        prompts_held(given),
         Held(name="rankings", bytes=rankings * given.sample.host.bytes.get("ranking", 0.0), on_host=True),
     ]
     return parts, held
@@ -316,9 +175,9 @@ def _reward(given: Given, judged: Any, blind: bool) -> tuple[list[Part], list[He
     passes: list[tuple[Pass, Head]] = []
     for number in range(_MINIBATCHES):
         groups = _groups(given, size, number, blind)
-        passes += [(one, _scores()) for one in group_passes(groups, config.microbatch)]
+        passes += [(one, "scores") for one in group_passes(groups, config.microbatch)]
     steps = settings.epochs * -(-rankings // settings.minibatch)
-    parts, held = _learner(given, passes, steps=steps, per=_MINIBATCHES)
+    parts, held = learner(given, passes, steps=steps, per=_MINIBATCHES)
     seen = [forward_work(given.shape, one, head) for one, head in passes]
     times = (validation * (settings.epochs + 1) + 1000 / 4) / (_MINIBATCHES * size)
     parts.append(Part(name="validate", times=times, works=tuple(seen)))
@@ -352,7 +211,7 @@ def _ppo(given: Given, settings: PPOConfig, watched: bool) -> tuple[list[Part], 
     policy, value = given.trained("logprobs"), given.trained("values")
     scores = 1 + (settings.stop_by is not None)
     parts = [
-        Part(name="rollout", times=rounds, works=_answering(given, count, 1)),
+        Part(name="rollout", times=rounds, works=answering(given, count, 1)),
         Part(name="score", times=rounds * scores, works=tuple(forward_work(shape, one, "scores") for one in whole)),
         Part(
             name="ask",
@@ -382,23 +241,23 @@ def _ppo(given: Given, settings: PPOConfig, watched: bool) -> tuple[list[Part], 
     host += sample.stored_prompts * given.host("read_prompt") + sample.num_policy_prompts * given.host("encode_answer")
     if watched:
         looks = 1 + rounds // max(1, rounds // 5)
-        works = _answering(given, sample.num_watched, 1)
+        works = answering(given, sample.num_watched, 1)
         passes = group_passes(episodes[: sample.num_watched], 64)
         works += tuple(forward_work(shape, one, head) for one in passes for head in ("scores", "logprobs"))
         parts.append(Part(name="watch", times=looks, works=works))
         host += looks * (sample.num_watched * given.host("gold") + sample.stored_prompts * given.host("read_prompt"))
     parts.append(Part(name="read, encode, decode", host_seconds=host))
-    passes_of = [(one, _logprobs()) for one in minibatches] + [(one, _loss()) for one in rows]
-    held = _learning(given, [policy, value], passes_of)
+    passes_of: list[tuple[Pass, Head]] = [(one, "logprobs") for one in minibatches] + [(one, "loss") for one in rows]
+    held = learning(given, [policy, value], passes_of)
     reference = 0.0 if given.lora_rank else given.weights(shape.parameters)
     held += [
         Held(name="reference", bytes=reference),
         Held(name="reward model", bytes=given.weights(shape.trunk_parameters) * scores),
         Held(name="average of weights", bytes=4.0 * policy.moving),
-        _slots_held(given, count),
-        _prompts_held(given),
+        slots_held(given, count),
+        prompts_held(given),
     ]
-    return parts, [*held, *([_rows_held(given)] if rows else [])]
+    return parts, [*held, *([rows_held(given)] if rows else [])]
 
 
 def _averaging(model: Trained) -> Work:
@@ -413,10 +272,10 @@ def _evaluate(given: Given) -> tuple[list[Part], list[Held]]:
     count = config.evaluation.num_prompts
     models, prompted = sample.num_models, bool(sample.few_shot)
     pool = min(250, count)
-    parts = [Part(name="answers", times=2 * models + 1, works=_answering(given, count, 1))]
+    parts = [Part(name="answers", times=2 * models + 1, works=answering(given, count, 1))]
     if prompted:
-        parts.append(Part(name="prompted answers", times=2, works=_answering(given, count, 1, shot=True)))
-    parts.append(Part(name="pool for best-of-n", works=_answering(given, pool, 32)))
+        parts.append(Part(name="prompted answers", times=2, works=answering(given, count, 1, shot=True)))
+    parts.append(Part(name="pool for best-of-n", works=answering(given, pool, 32)))
     episodes = [(prompt, [answer]) for prompt, answer in together(sample.prompts, sample.answers, count)]
     passes = group_passes(episodes, 64)
     seen = tuple(forward_work(shape, one, head) for one in passes for head in ("logprobs", "scores"))
@@ -437,20 +296,8 @@ def _evaluate(given: Given) -> tuple[list[Part], list[Held]]:
     parts.append(Part(name="judge, encode, decode", host_seconds=host))
     held = [
         Held(name="weights", bytes=4.0 * (models + 3) * shape.parameters),
-        _slots_held(given, pool * 32),
-        _prompts_held(given),
+        slots_held(given, pool * 32),
+        prompts_held(given),
         Held(name="rankings", bytes=validation * sample.host.bytes.get("ranking", 0.0), on_host=True),
     ]
     return parts, held
-
-
-def _loss() -> Head:
-    return "loss"
-
-
-def _scores() -> Head:
-    return "scores"
-
-
-def _logprobs() -> Head:
-    return "logprobs"
