@@ -119,8 +119,9 @@ def _kept(config: RunConfig, dtype: str) -> Path:
 def _print(found: Prediction) -> None:
     machine = found.machine
     if machine.measured:
+        threads = "1 thread" if machine.threads == 1 else f"{machine.threads} threads"
         how = (
-            f"{machine.name}, measured in {machine.dtype} on {machine.threads} threads: matrices at "
+            f"{machine.name}, measured in {machine.dtype} on {threads}: matrices at "
             f"{machine.peak_flops / 1e9:,.0f} GFLOP/s, training at {machine.train.flops / 1e9:,.0f}, memory at "
             f"{machine.bandwidth / 1e9:,.0f} GB/s"
         )
