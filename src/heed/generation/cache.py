@@ -7,9 +7,10 @@ concatenated at each step, which is most of what ``transformers``' growing cache
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
@@ -31,6 +32,31 @@ class _Place:
     """Decoding: 0 .. rows - 1. Prefilling: (filled,) the row of the batch that each filled slot copies."""
     first: int = 0
     """Prefilling: the first slot to fill."""
+    _cells: dict[tuple[int, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def cells(self, heads: int, size: int) -> tuple[Tensor, Tensor]:
+        """Where one token for each row goes in flattened tables, the same for all layers of one shape.
+
+        Returns:
+            (rows * heads,) for a table (slots * heads * capacity, size), and (rows * heads * size,) for a turned one,
+            (slots * heads * size * capacity,).
+        """
+        if (heads, size) not in self._cells:
+            assert self.rows is not None and self.positions is not None
+            keys, values = (
+                (
+                    (self.rows[:, None] * lines + torch.arange(lines, device=self.rows.device)) * self.capacity
+                    + self.positions[:, None]
+                ).flatten()
+                for lines in (heads, heads * size)
+            )
+            self._cells[heads, size] = keys, values
+        return self._cells[heads, size]
+
+    def step_to(self, rows: Tensor, positions: Tensor, width: int) -> None:
+        """The next forward pass is of one token for each of ``rows``."""
+        self.rows, self.positions, self.width = rows, positions, width
+        self._cells.clear()
 
 
 class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
@@ -70,8 +96,13 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
             self.keys[filled, :, : place.width] = key_states.index_select(0, place.rows)
             self._values_by_column()[filled, :, : place.width] = value_states.index_select(0, place.rows)
             return key_states, value_states
-        self.keys[place.rows, :, place.positions] = key_states[:, :, 0]
-        self._values_by_column()[place.rows, :, place.positions] = value_states[:, :, 0]
+        _, heads, _, size = key_states.shape
+        by_key, by_number = place.cells(heads, size)
+        self.keys.view(-1, size).index_copy_(0, by_key, key_states.reshape(-1, size))
+        if self.turned:
+            self.values.view(-1).scatter_(0, by_number, value_states.reshape(-1))
+        else:
+            self.values.view(-1, value_states.shape[3]).index_copy_(0, by_key, value_states.flatten(0, 2))
         active = len(place.rows)
         values = self.values[:active, ..., : place.width] if self.turned else self.values[:active, :, : place.width]
         return self.keys[:active, :, : place.width], values
@@ -119,7 +150,7 @@ class SlotCache(Cache):
     def begin_step(self, rows: Tensor, positions: Tensor, width: int) -> None:
         """The next forward pass is of one token for each of the first ``len(rows)`` slots, at ``positions``."""
         self._make_room(width)
-        self.place.positions, self.place.rows, self.place.width = positions, rows, width
+        self.place.step_to(rows, positions, width)
 
     def _make_room(self, width: int) -> None:
         """Columns are added as they are needed: slots far apart in memory are slower to read."""
