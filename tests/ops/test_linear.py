@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from heed.ops.linear import linear
+from heed.ops.linear import linear, multiplier
 
 SHAPES = [(5, 8, 3), (64, 256, 192), (1, 256, 192), (37, 192, 256), (0, 256, 192)]
 
@@ -46,3 +46,16 @@ def test_narrow_numbers_and_autocast_keep_their_own_way() -> None:
     assert linear(x.bfloat16(), weight.bfloat16()).dtype == torch.bfloat16
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert linear(x, weight).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("rows", "size", "features"), SHAPES[:-1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_many_products_with_the_same_weights_are_those_of_one(
+    rows: int, size: int, features: int, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    x, weight, bias = (torch.randn(shape, dtype=dtype) for shape in ((rows, size), (features, size), (features,)))
+    multiply = multiplier(weight.requires_grad_(), bias)
+    with torch.no_grad():
+        for _ in range(2):
+            torch.testing.assert_close(multiply(x), F.linear(x, weight, bias), rtol=1e-5, atol=1e-4)

@@ -63,7 +63,7 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """Keys and values of one attention layer, (slots, heads, capacity, head size).
 
     ``turned`` values are (slots, heads, head size, capacity): attention of one query on a CPU then reads both as they
-    lie in memory, see :func:`heed.models.flat.step_logits`.
+    lie in memory, see :func:`heed.models.flat.step_states`.
     """
 
     is_sliding = False

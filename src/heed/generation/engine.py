@@ -24,7 +24,7 @@ from heed.errors import ConfigError, DataError, NonFiniteError
 from heed.generation.cache import SlotCache
 from heed.generation.sampling import draw, row_keys, uniforms
 from heed.generation.traits import traits_of
-from heed.models.flat import attention_dtype, fill_cache, is_known, step_logits
+from heed.models.flat import attention_dtype, fill_cache, is_known, output_head, step_states
 from heed.records import StopReason
 from heed.roles import Decoding
 
@@ -165,6 +165,8 @@ class _Run:
     ) -> None:
         self.model, self.work, self.decoding, self.ends = engine.model, work, decoding, ends
         self.known = is_known(engine.model)
+        if self.known:
+            self.head = output_head(engine.model)
         self.traits, self.eos_id, self.stop_ids = (
             engine.traits,
             engine.eos_id,
@@ -290,7 +292,7 @@ class _Run:
         tokens = torch.from_numpy(self.token[:rows]).to(self.device)
         mask = self.traits.masks(positions, width, self.attends_in)
         if self.known and isinstance(mask, Tensor):
-            logits = step_logits(self.model, tokens, positions, self.cache, mask)[:n].float()
+            logits = self.head(step_states(self.model, tokens, positions, self.cache, mask))[:n].float()
         else:
             output = self.model(
                 input_ids=tokens[:, None],

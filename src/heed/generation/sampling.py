@@ -52,7 +52,8 @@ def invert_cdf(probs: Tensor, uniforms: Tensor) -> Tensor:
     any token may be returned.
     """
     num_blocks = -(-probs.shape[1] // BLOCK)
-    padded = torch.nn.functional.pad(probs, (0, num_blocks * BLOCK - probs.shape[1]))
+    missing = num_blocks * BLOCK - probs.shape[1]
+    padded = torch.nn.functional.pad(probs, (0, missing)) if missing else probs  # padding by nothing would copy
     blocks = padded.view(len(probs), num_blocks, BLOCK)
     sums = blocks.sum(-1)
     cumulative = sums.cumsum(1, dtype=torch.float64)

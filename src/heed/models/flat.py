@@ -8,6 +8,7 @@ buckets of segments of about the same length (:mod:`heed.data.layout`). For fami
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from heed.data.layout import Bucket, Layout
-from heed.ops.linear import linear
+from heed.ops.linear import linear, multiplier
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Pre-norm decoders with RMS norms, rotary positions and a gated MLP; Qwen3 also norms queries and keys."""
@@ -95,8 +96,8 @@ def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: An
         x = _after_attention(layer, x, seen.transpose(1, 2).flatten(0, 1).flatten(1))
 
 
-def step_logits(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any, mask: Tensor) -> Tensor:
-    """(rows, V) logits after one more token in each of some rows that are written side by side.
+def step_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any, mask: Tensor) -> Tensor:
+    """(rows, D) states after the last norm, of one more token in each of some rows that are written side by side.
 
     Args:
         model: one that :func:`is_known`.
@@ -115,7 +116,13 @@ def step_logits(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: A
         keys, values = kept.update(key[:, :, None], value[:, :, None])
         seen = _seen_by_one(query * attention.scaling, keys, values, mask)
         x = _after_attention(layer, x, seen)
-    return applied(model.get_output_embeddings(), rms_norm(trunk.norm, x))  # type: ignore[no-untyped-call]
+    return rms_norm(trunk.norm, x)
+
+
+def output_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
+    """States to logits, (rows, D) -> (rows, V), for many steps between which the weights stay as they are."""
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    return multiplier(head.weight, head.bias) if _is_plain(head) else head
 
 
 def attention_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
@@ -153,10 +160,13 @@ def projected(attention: Any, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tup
     return rotated(query, rotation), rotated(key, rotation), value.to(rotation[0].dtype)
 
 
+def _is_plain(module: nn.Module) -> bool:
+    return type(module) is nn.Linear and not (module._forward_hooks or module._forward_pre_hooks)
+
+
 def applied(module: Any, x: Tensor) -> Tensor:
     """``module(x)``; a plain linear map by :func:`heed.ops.linear.linear`, anything else (an adapter) by itself."""
-    is_plain = type(module) is nn.Linear and not (module._forward_hooks or module._forward_pre_hooks)
-    result: Tensor = linear(x, module.weight, module.bias) if is_plain else module(x)
+    result: Tensor = linear(x, module.weight, module.bias) if _is_plain(module) else module(x)
     return result
 
 

@@ -8,6 +8,7 @@ for 16 bits, does not. Which of them it is depends on shapes and platform alone,
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,6 +26,9 @@ _WORTH_IT = 2**15
 """Numbers in the smallest weight matrix that oneDNN is faster with: a call of it costs a few microseconds more."""
 
 
+_ROWS_PACKED_FOR = 64
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias``, as :func:`torch.nn.functional.linear` computes it but for the last bits.
 
@@ -39,6 +43,17 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         product: Tensor = _Linear.apply(x, weight)  # type: ignore[no-untyped-call]
         return product if bias is None else product + bias
     return _multiplied(x, weight, bias)
+
+
+def multiplier(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+    """``x -> linear(x, weight, bias)`` for many ``x`` without gradients, while the weights stay as they are.
+
+    Where that is of use, it holds a copy of the weights in the order in which they are read.
+    """
+    if not _for_onednn(weight[:1], weight):
+        return lambda x: F.linear(x, weight, bias)
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), _ROWS_PACKED_FOR)
+    return lambda x: _multiplied(x, packed, bias)
 
 
 def _for_onednn(x: Tensor, weight: Tensor) -> bool:
