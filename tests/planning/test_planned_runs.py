@@ -156,19 +156,26 @@ def test_checkpointing_and_adapters_take_less_memory(place: Place) -> None:
     assert adapters["base-start"].peak_bytes == usual["base-start"].peak_bytes, "pretraining has no adapter"
 
 
-def test_what_does_not_fit_comes_with_the_first_change_that_does(place: Place, tmp_path: Path) -> None:
-    """A model of 1.2 billion weights for the loop on a card of 24 GB."""
-    settings = {"num_hidden_layers": 16, "hidden_size": 2048, "num_attention_heads": 32, "num_key_value_heads": 8}
-    settings |= {"head_dim": 64, "intermediate_size": 8192, "vocab_size": 128_256, "max_position_embeddings": 131_072}
-    shape = settings | {"model_type": "llama", "tie_word_embeddings": True}
-    config = tiny("model.hidden_size=1024", "model.num_layers=24", "model.num_heads=16", "model.context=1024")
-    found = plan(config, replace(place, gpu="T4", dtype="float32"))
+def test_what_does_not_fit_comes_with_the_first_change_that_does(place: Place) -> None:
+    size = ("model.hidden_size=1024", "model.num_layers=24", "model.num_heads=16", "model.context=512")
+    config = tiny(*size, "pretrain.minibatch=64")
+    small = replace(place, gpu="A10")
+    found = plan(config, small)
     assert not found.fits and found.needed_bytes > found.machine.memory
-    assert "microbatch=" in found.remedy and "fits" in found.remedy, found.remedy
-    advised = [word for word in found.remedy.partition(" fits")[0].split() if "=" in word]
-    assert plan(override(config, advised), replace(place, gpu="T4", dtype="float32")).fits
-    assert plan(config, replace(place, gpu="H200", dtype="float32")).fits
-    (tmp_path / "config.json").write_text(json.dumps(shape))
+    assert found.remedy.startswith("with --set microbatch="), found.remedy
+    advised = [word for word in found.remedy.split() if "=" in word]
+    assert len(advised) == 1, "one change is enough"
+    assert plan(override(config, advised), small).fits
+    larger = [f"microbatch={2 * int(advised[0].partition('=')[2])}"]
+    assert not plan(override(config, larger), small).fits, "and it is the first one that is"
+    assert plan(config, replace(place, gpu="H200")).fits
+
+
+def test_what_fits_nowhere_says_why_and_where_it_would(place: Place) -> None:
+    config = tiny("model.hidden_size=2048", "model.num_layers=24", "model.num_heads=16")
+    found = plan(config, replace(place, gpu="T4"))
+    assert not found.fits
+    assert "the stage 'Evaluation' then still takes" in found.remedy and "H200" in found.remedy
 
 
 def test_what_was_measured_is_remembered_and_measured_again_only_when_asked(tmp_path: Path) -> None:

@@ -150,8 +150,10 @@ def _print(found: Prediction) -> None:
     if found.seconds_at_least < found.seconds:
         total = f"{_span(found.seconds_at_least)} to {total}"
     beside = f", {found.side_by_side} stages at a time" if found.side_by_side > 1 else ""
-    say(f"\nIn all {total}{beside}. At most {_memory(found.needed_bytes)} at once of {_memory(machine.memory)}: ")
-    say("it fits." if found.fits else f"it does not fit; {found.remedy}")
+    fits = "it fits" if found.fits else f"it does not fit; {found.remedy}"
+    say(
+        f"\nIn all {total}{beside}. At most {_memory(found.needed_bytes)} at once of {_memory(machine.memory)}: {fits}."
+    )
 
 
 def _largest(parts: dict[str, float]) -> str:

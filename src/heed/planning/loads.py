@@ -48,6 +48,8 @@ class Load:
     alone: bool
     perhaps: bool
     """Whether it is needed turns out in the run."""
+    in_float32: bool
+    """Whatever the run's dtype: models only read there, and are read as they are kept."""
     tokens: float
     """Computed, by whichever model; the same token counts again for each pass over it."""
     parts: tuple[Part, ...]
@@ -65,6 +67,11 @@ class Given:
     chunk_numbers: int
     lora_rank: int = 0
     checkpointing: bool = False
+
+    @property
+    def in_float32(self) -> Given:
+        """The same where models compute as they are kept."""
+        return replace(self, precision=Precision(narrow=False))
 
     @property
     def adapter(self) -> int:

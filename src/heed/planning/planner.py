@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from heed.config import RunConfig, override
 from heed.errors import ConfigError, nearest
 from heed.planning.calibration import measured_machine, no_slower
 from heed.planning.loads import Given
-from heed.planning.machines import GIB, Machine, from_data_sheet
+from heed.planning.machines import ASSUMED, GIB, GPUS, Machine, from_data_sheet
 from heed.planning.memory import Precision
 from heed.planning.prediction import Prediction, predict
 from heed.planning.sample import Sample, sample_sandbox
@@ -49,24 +48,42 @@ def plan(config: RunConfig, place: Place, *, anew: bool = False) -> Prediction:
     stages_of(config)  # says what settings it lacks
     sample = _sample(config)
     shape = _shape(config, sample)
-    machine, beside = _machines(shape, place, anew)
+    machines = _machines(shape, place, anew)
     side_by_side = 1 if place.gpu is not None else place.side_by_side
 
-    def predicted(settings: RunConfig) -> Prediction:
+    def predicted(settings: RunConfig, narrow: bool) -> Prediction:
         given = Given(
             config=settings,
             shape=shape,
             sample=sample,
-            precision=Precision(narrow=machine.dtype != "float32"),
-            chunk_numbers=machine.chunk_numbers,
+            precision=Precision(narrow=narrow),
+            chunk_numbers=machines.alone.chunk_numbers,
             lora_rank=settings.lora.rank,
             checkpointing=settings.activation_checkpointing,
         )
-        listed = loads(stages_of(settings), given)
-        return predict(settings, listed, machine, side_by_side=side_by_side, beside=beside)
+        return predict(
+            settings,
+            loads(stages_of(settings), given),
+            machines.alone,
+            side_by_side=side_by_side,
+            beside=machines.beside,
+            in_float32=machines.alone_in_float32,
+            beside_in_float32=machines.beside_in_float32,
+        )
 
-    found = predicted(config)
-    return found if found.fits else replace(found, remedy=_remedy(config, place, predicted))
+    narrow = machines.alone.dtype != "float32"
+    found = predicted(config, narrow)
+    return found if found.fits else replace(found, remedy=_remedy(config, found, narrow, predicted))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Machines:
+    """What stages run on: one that has all cores, and one that shares them; and the same for stages in float32."""
+
+    alone: Machine
+    beside: Machine
+    alone_in_float32: Machine
+    beside_in_float32: Machine
 
 
 def _sample(config: RunConfig) -> Sample:
@@ -80,29 +97,35 @@ def _sample(config: RunConfig) -> Sample:
     )
 
 
-def _machines(shape: ModelShape, place: Place, anew: bool) -> tuple[Machine, Machine]:
-    """What a stage has alone, and what it has beside others."""
+def _machines(shape: ModelShape, place: Place, anew: bool) -> _Machines:
+    """This machine's CPU, measured; or the data sheet of a GPU. ``"auto"`` is the dtype that trains faster.
+
+    Raises:
+        ConfigError: an unknown dtype or GPU.
+    """
     if place.dtype not in DTYPES:
         raise ConfigError(
             f"dtype is {place.dtype!r}, expected one of {', '.join(DTYPES)}.{nearest(place.dtype, DTYPES)}"
         )
     if place.gpu is not None:
         gpu = from_data_sheet(place.gpu, "bfloat16" if place.dtype == "auto" else place.dtype)
-        return gpu, gpu
-    found = []
-    for dtype in ("float32", "bfloat16") if place.dtype == "auto" else (place.dtype,):
-        measure = partial(
-            measured_machine,
-            shape,
-            dtype=dtype,
-            memory=place.memory,
-            cache=place.cache,
-            anew=anew,
+        plain = from_data_sheet(place.gpu, "float32")
+        return _Machines(alone=gpu, beside=gpu, alone_in_float32=plain, beside_in_float32=plain)
+
+    def measure(dtype: str) -> tuple[Machine, Machine]:
+        threads = (max(1, place.cores // place.side_by_side), place.cores)
+        beside, alone = (
+            measured_machine(shape, dtype=dtype, threads=one, memory=place.memory, cache=place.cache, anew=anew)
+            for one in threads
         )
-        beside = measure(threads=max(1, place.cores // place.side_by_side))
-        alone = beside if place.side_by_side == 1 else measure(threads=place.cores)
-        found.append((no_slower(alone, beside), beside))
-    return max(found, key=lambda pair: pair[0].train.flops)
+        return no_slower(alone, beside), beside
+
+    plain, shared = measure("float32")
+    chosen = [(plain, shared)] if place.dtype != "bfloat16" else []
+    if place.dtype != "float32":
+        chosen.append(measure("bfloat16"))
+    alone, beside = max(chosen, key=lambda pair: pair[0].train.flops)
+    return _Machines(alone=alone, beside=beside, alone_in_float32=plain, beside_in_float32=shared)
 
 
 def _shape(config: RunConfig, sample: Sample) -> ModelShape:
@@ -117,34 +140,45 @@ def _shape(config: RunConfig, sample: Sample) -> ModelShape:
     return shape
 
 
-def _remedy(config: RunConfig, place: Place, predicted: Callable[[RunConfig], Prediction]) -> str:
-    """The first change with which the run fits, in words; each change keeps those before it."""
-    made: list[str] = []
-    last = None
-    for assignment in _changes(config):
-        name = assignment.partition("=")[0]
-        made = [*(one for one in made if one.partition("=")[0] != name), assignment]
-        last = predicted(override(config, made))
-        if last.fits:
-            gib = last.needed_bytes / GIB
-            return f"{' '.join(f'--set {one}' for one in made)} fits: {gib:.1f} GiB, {last.seconds:,.0f} s"
-    more = "" if place.dtype != "float32" else " Narrower numbers (--dtype bfloat16) halve activations and caches."
-    needed = "" if last is None else f" ({last.needed_bytes / GIB:.1f} GiB are still needed)"
-    return f"no change of microbatch, activation checkpointing or adapters makes it fit{needed}.{more}"
+def _remedy(
+    config: RunConfig, found: Prediction, narrow: bool, predicted: Callable[[RunConfig, bool], Prediction]
+) -> str:
+    """The first change with which the run fits, in words: one setting by itself if that is enough, else several."""
+    steps = list(_changes(config))
+    together: list[dict[str, str]] = []
+    for name, value in steps:
+        together.append({**(together[-1] if together else {}), name: value})
+    tried = [*({name: value} for name, value in steps), *together[1:]]
+    ways = [(False, changes) for changes in tried]
+    if not narrow and (found.machine.threads or GPUS[found.machine.name].bfloat16):
+        ways += [(True, changes) for changes in ({}, *tried)]
+    least = found
+    for narrower, changes in ways:
+        assignments = [f"{name}={value}" for name, value in changes.items()]
+        after = predicted(override(config, assignments), narrow or narrower)
+        if after.fits:
+            said = [*(["--dtype bfloat16"] if narrower else []), *(f"--set {one}" for one in assignments)]
+            return f"with {' '.join(said)} it does: {after.needed_bytes / GIB:.1f} GiB"
+        least = min(least, after, key=lambda one: one.needed_bytes)
+    stage = max(least.stages, key=lambda one: one.peak_bytes)
+    large = [name for name, sheet in GPUS.items() if 1e9 * sheet.memory_gb * ASSUMED["spare"] >= least.needed_bytes]
+    enough = f"; that much have {', '.join(large)}" if large else ""
+    return (
+        "nor does it with smaller microbatches, activation checkpointing, adapters and narrow numbers together: the "
+        f"stage {stage.title!r} then still takes {least.needed_bytes / GIB:.1f} GiB{enough}"
+    )
 
 
-def _changes(config: RunConfig) -> Iterator[str]:
+def _changes(config: RunConfig) -> Iterator[tuple[str, str]]:
     """From what costs nothing to what changes the training: smaller microbatches, activations computed again, fewer
     answers at once, adapters."""
     size = config.microbatch
-    while size > 8:
-        size //= 2
-        yield f"microbatch={size}"
-    yield "activation_checkpointing=true"
     while size > 1:
         size //= 2
-        yield f"microbatch={size}"
+        yield "microbatch", str(size)
+    if not config.activation_checkpointing:
+        yield "activation_checkpointing", "true"
     if config.ppo.prompts_per_round > 64:
-        yield "ppo.prompts_per_round=64"
+        yield "ppo.prompts_per_round", "64"
     if not config.lora.rank:
-        yield "lora.rank=16"
+        yield "lora.rank", "16"

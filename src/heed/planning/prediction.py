@@ -135,15 +135,19 @@ def predict(
     *,
     side_by_side: int = 1,
     beside: Machine | None = None,
-    remedy: str = "",
+    in_float32: Machine | None = None,
+    beside_in_float32: Machine | None = None,
 ) -> Prediction:
     """A run on a machine.
 
     Args:
         side_by_side: stages that run at once where they do not depend on each other.
         beside: the machine with the cores that such a stage has; ``machine`` itself when None.
+        in_float32, beside_in_float32: the same two in float32, where models only read; None where they are that.
     """
-    stages = tuple(predict_stage(load, machine if load.alone or beside is None else beside) for load in loads)
+    alone = (machine, in_float32 or machine)
+    shared = (beside or machine, beside_in_float32 or beside or in_float32 or machine)
+    stages = tuple(predict_stage(load, (alone if load.alone else shared)[load.in_float32]) for load in loads)
     seconds, needed = schedule(stages, side_by_side)
     at_least, _ = schedule([stage for stage in stages if not stage.perhaps], side_by_side)
     return Prediction(
@@ -156,7 +160,7 @@ def predict(
         seconds_at_least=at_least,
         fits=needed <= machine.memory,
         needed_bytes=needed,
-        remedy=remedy,
+        remedy="",
     )
 
 

@@ -51,11 +51,11 @@ def _load(stage: Stage, given: Given) -> Load:
         works.pretrain: lambda: _pretrain(given, given.config.pretrain.tokens),
         works.pretrain_on: lambda: _pretrain(given, given.config.pretrain.tokens // 2),
         works.sft: lambda: _sft(given),
-        works.rank: lambda: _rank(given, arguments["purpose"], len(arguments.get("groups", ("training",)))),
+        works.rank: lambda: _rank(given.in_float32, arguments["purpose"], len(arguments.get("groups", ("training",)))),
         works.reward: lambda: _reward(given, arguments["judged"], bool(arguments.get("blind"))),
         works.ppo: lambda: _ppo(given, arguments["adapt"](given.config.ppo), arguments.get("watch") is not None),
     }
-    make = makers.get(kind, lambda: _evaluate(given))
+    make = makers.get(kind, lambda: _evaluate(given.in_float32))
     parts, held = make()
     return Load(
         name=stage.name,
@@ -63,6 +63,7 @@ def _load(stage: Stage, given: Given) -> Load:
         after=stage.after,
         alone=stage.alone,
         perhaps=kind is works.pretrain_on,
+        in_float32=kind is works.rank or kind not in makers,
         tokens=sum(part.times * sum(work.tokens for work in part.works) for part in parts),
         parts=tuple(part for part in parts if part.works or part.host_seconds),
         held=tuple(one for one in held if one.bytes),
