@@ -33,6 +33,10 @@ def test_processes_started_by_torchrun_know_their_place(monkeypatch: pytest.Monk
             "dtype is 'float16', expected one of float32, bfloat16, auto. float16 would need its losses scaled; "
             "bfloat16 is as fast and does not.",
         ),
+        (
+            {"dtype": "auto"},
+            "dtype is 'auto', which a run settles by measuring before it starts; here it must be settled",
+        ),
         ({"device": "cpu", "microbatch": 0}, "microbatch is 0, expected at least 1"),
         ({"device": "cpu", "threads": 0}, "threads is 0, expected at least 1"),
     ],

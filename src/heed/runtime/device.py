@@ -57,6 +57,8 @@ def start_runtime(
     Raises:
         ConfigError: an unknown or absent device, an unknown dtype, or a number below 1.
     """
+    if dtype == "auto":
+        raise ConfigError("dtype is 'auto', which a run settles by measuring before it starts; here it must be settled")
     if dtype not in _DTYPES:
         scaled = (
             " float16 would need its losses scaled; bfloat16 is as fast and does not." if dtype == "float16" else ""
