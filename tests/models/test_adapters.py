@@ -37,7 +37,7 @@ def batch() -> GroupBatch:
 
 def logprobs(model: PreTrainedModel) -> Tensor:
     with torch.no_grad():
-        return response_logprobs(model, batch()).logprobs
+        return response_logprobs(model, batch())
 
 
 def learned(model: PreTrainedModel) -> PreTrainedModel:
@@ -79,7 +79,7 @@ def test_only_adapters_get_gradients(architecture: str) -> None:
     model = learned(tiny_lm(architecture))
     moving = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert moving and all("lora_" in name for name in moving)
-    response_logprobs(model, batch()).logprobs.sum().backward()
+    response_logprobs(model, batch()).sum().backward()
     with_gradient = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert with_gradient == moving
     linear = 7 if architecture in ("llama", "qwen3") else 4  # in each of two layers, each with an A and a B

@@ -59,8 +59,8 @@ def test_round_trips(architecture: str, tmp_path: Path) -> None:
             save_model(tmp_path / name, model, None, CARD)
         policy = load_policy(tmp_path / "lm")
         rewards, values = load_reward_model(tmp_path / "rm"), load_value_model(tmp_path / "vm")
-        expected = response_logprobs(lm, batch).logprobs
-        torch.testing.assert_close(response_logprobs(policy, batch).logprobs, expected, rtol=0, atol=1e-6)
+        expected = response_logprobs(lm, batch)
+        torch.testing.assert_close(response_logprobs(policy, batch), expected, rtol=0, atol=1e-6)
         torch.testing.assert_close(rewards(batch), reward_model(batch), rtol=0, atol=1e-6)
         torch.testing.assert_close(values(batch), value_model(batch), rtol=0, atol=1e-6)
     assert (rewards.zero_point, rewards.temperature, values.zero_point) == (-0.5, 2.5, 0.75)

@@ -41,7 +41,7 @@ def test_logprobs_equal_one_by_one(architecture: str, temperature: float) -> Non
     model, groups = tiny_lm(architecture), random_groups()
     batch = make_group_batch(groups, PAD_ID)
     with torch.no_grad():
-        found = response_logprobs(model, batch, temperature=temperature).logprobs
+        found = response_logprobs(model, batch, temperature=temperature)
         for row, (prompt, answer) in enumerate(answers(groups)):
             expected = slow_logprobs(model, prompt, answer, temperature)
             torch.testing.assert_close(found[row, : len(answer)], expected, **TOLERANCE)
@@ -73,7 +73,7 @@ def test_scores_and_values_equal_one_by_one(architecture: str) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_gradients_equal_one_by_one(architecture: str) -> None:
     model, groups = tiny_lm(architecture), random_groups()
-    response_logprobs(model, make_group_batch(groups, PAD_ID)).logprobs.sum().backward()
+    response_logprobs(model, make_group_batch(groups, PAD_ID)).sum().backward()
     grouped = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
     model.zero_grad()
     for prompt, answer in answers(groups):
@@ -90,7 +90,7 @@ def test_single_answers_need_no_mask_and_do_not_see_the_padding(architecture: st
     groups = random_groups([(5, (3,)), (9, (12,)), (2, (1,))])
     batch = make_group_batch(groups, PAD_ID)
     assert batch.attention_mask is None
-    together = response_logprobs(model, batch).logprobs
+    together = response_logprobs(model, batch)
     for row, (prompt, answer) in enumerate(answers(groups)):
         torch.testing.assert_close(together[row, : len(answer)], slow_logprobs(model, prompt, answer), **TOLERANCE)
 
@@ -111,20 +111,8 @@ def test_neither_padding_nor_the_rest_of_the_batch_changes_a_number(architecture
 def test_an_answer_does_not_see_its_neighbours() -> None:
     model, group = tiny_lm(), random_groups([(4, (5, 5))])[0]
     changed = EncodedGroup(prompt_ids=group.prompt_ids, completion_ids=[[9, 9, 9, 9, EOS_ID], group.completion_ids[1]])
-    first, second = (
-        response_logprobs(model, make_group_batch([each], PAD_ID)).logprobs[1] for each in (group, changed)
-    )
+    first, second = (response_logprobs(model, make_group_batch([each], PAD_ID))[1] for each in (group, changed))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
-
-
-def test_entropy_is_that_of_the_full_distribution() -> None:
-    model, groups = tiny_lm(), random_groups()
-    result = response_logprobs(model, make_group_batch(groups, PAD_ID), with_entropy=True)
-    prompt, answer = next(answers(groups))
-    logits = model(input_ids=torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
-    expected = torch.distributions.Categorical(logits=logits).entropy()
-    assert result.entropy is not None
-    torch.testing.assert_close(result.entropy[0, : len(answer)], expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

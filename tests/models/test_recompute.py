@@ -49,7 +49,7 @@ def kept_bytes(model: PreTrainedModel) -> int:
 
     groups = batch()
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        response_logprobs(model, groups).logprobs.sum()
+        response_logprobs(model, groups).sum()
     by_hand = LAYERS * groups.input_ids.numel() * WIDTH * 4
     return sum(found.values()) + (by_hand if getattr(model.base_model, "gradient_checkpointing", False) else 0)
 
@@ -58,7 +58,7 @@ def kept_bytes(model: PreTrainedModel) -> int:
 def test_the_gradients_are_the_same_to_the_bit(architecture: str) -> None:
     model, text = build(architecture), make_row_batch(random_rows(4))
     for loss in (
-        lambda: response_logprobs(model, batch()).logprobs.square().sum(),
+        lambda: response_logprobs(model, batch()).square().sum(),
         lambda: lm_loss_sum(model, text).nll,
     ):
         recompute_activations(False, model)
@@ -83,7 +83,7 @@ def test_much_less_is_kept(architecture: str) -> None:
 def test_the_model_stays_in_evaluation_mode(architecture: str) -> None:
     model = build(architecture)
     recompute_activations(True, model)
-    response_logprobs(model, batch()).logprobs.sum().backward()
+    response_logprobs(model, batch()).sum().backward()
     assert not any(module.training for module in model.modules())
 
 

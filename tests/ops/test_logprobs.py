@@ -35,7 +35,7 @@ def test_equals_dense_forward_and_backward(with_bias: bool, temperature: float) 
     leaves = [hidden, weight, bias] if with_bias else [hidden, weight]
     upstream = torch.randn(TOKENS, generator=torch.Generator().manual_seed(1))
     expected = dense(hidden, weight, bias if with_bias else None, targets, temperature)
-    found = token_logprobs(hidden, weight, targets, bias=bias if with_bias else None, temperature=temperature).logprobs
+    found = token_logprobs(hidden, weight, targets, bias=bias if with_bias else None, temperature=temperature)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     for gradient, reference in zip(
         torch.autograd.grad(found, leaves, upstream), torch.autograd.grad(expected, leaves, upstream), strict=True
@@ -59,40 +59,30 @@ def test_nll_sum_equals_cross_entropy_forward_and_backward(with_bias: bool) -> N
         torch.testing.assert_close(nll_sum(hidden, weight, targets, bias=used) / 7, expected)
 
 
-def test_entropy_by_hand() -> None:
-    """A head of zeros is uniform: ln V nats."""
+def test_a_head_of_zeros_is_uniform() -> None:
     hidden, weight, _, targets = tensors(torch.float32)
-    result = token_logprobs(hidden, torch.zeros_like(weight), targets, with_entropy=True)
-    assert result.entropy is not None and not result.entropy.requires_grad
-    torch.testing.assert_close(result.entropy, torch.full((TOKENS,), float(torch.tensor(VOCAB).log())))
-    assert token_logprobs(hidden, weight, targets).entropy is None
-
-
-def test_entropy_equals_dense() -> None:
-    hidden, weight, bias, targets = tensors(torch.float32)
-    found = token_logprobs(hidden, weight, targets, bias=bias, temperature=0.7, with_entropy=True).entropy
-    expected = torch.distributions.Categorical(logits=F.linear(hidden, weight, bias) / 0.7).entropy()
-    torch.testing.assert_close(found, expected.detach(), rtol=1e-4, atol=1e-4)
+    found = token_logprobs(hidden, torch.zeros_like(weight), targets)
+    torch.testing.assert_close(found.detach(), torch.full((TOKENS,), -float(torch.tensor(VOCAB).log())))
 
 
 def test_a_frozen_head_or_a_frozen_body_gets_no_gradient() -> None:
     hidden, weight, _, targets = tensors(torch.float32)
     nll_sum(hidden, weight.detach(), targets).backward()
     assert hidden.grad is not None and weight.grad is None
-    token_logprobs(hidden.detach(), weight, targets).logprobs.sum().backward()
+    token_logprobs(hidden.detach(), weight, targets).sum().backward()
     assert weight.grad is not None
 
 
 def test_large_logits_stay_finite() -> None:
     hidden, weight, _, targets = tensors(torch.float32)
     assert torch.isfinite(nll_sum(hidden * 1e3, weight, targets))
-    assert torch.isfinite(token_logprobs(hidden * 1e3, weight, targets, with_entropy=True).entropy).all()  # type: ignore[arg-type]
+    assert torch.isfinite(token_logprobs(hidden * 1e3, weight, targets)).all()
 
 
 def test_no_tokens_at_all() -> None:
     hidden, weight, _, targets = tensors(torch.float32)
     assert nll_sum(hidden[:0], weight, targets[:0]).item() == 0
-    assert token_logprobs(hidden[:0], weight, targets[:0]).logprobs.shape == (0,)
+    assert token_logprobs(hidden[:0], weight, targets[:0]).shape == (0,)
 
 
 def test_half_precision_gives_float32_results_close_to_the_exact_ones() -> None:

@@ -32,7 +32,7 @@ def row_losses(model: CausalLM, rows: npt.NDArray[np.integer[Any]], *, microbatc
     for start in range(0, len(rows), microbatch):
         batch = make_row_batch(rows[start : start + microbatch]).to(model.device)
         states, targets = hidden_states(model, batch)[:, :-1], batch.input_ids[:, 1:]
-        found = token_logprobs(states.flatten(0, 1), head.weight, targets.flatten(), bias=head.bias).logprobs
+        found = token_logprobs(states.flatten(0, 1), head.weight, targets.flatten(), bias=head.bias)
         losses.append(-found.view(targets.shape).double().mean(dim=1).cpu().numpy())
     return np.concatenate(losses).astype(np.float64)
 
@@ -68,7 +68,7 @@ def reference_logprobs(
         found = [0.0] * len(groups)
         for indices in microbatches(groups, microbatch):
             batch = make_group_batch([groups[index] for index in indices], codec.pad_id).to(model.device)
-            sums = response_logprobs(model, batch, temperature=temperature).logprobs.double().sum(dim=1).tolist()
+            sums = response_logprobs(model, batch, temperature=temperature).double().sum(dim=1).tolist()
             for index, total in zip(indices, sums, strict=True):
                 found[index] = total
         return found

@@ -210,7 +210,7 @@ def _probe_outputs(model: Model, rows: Sequence[Sequence[int]]) -> list[list[flo
     batch = make_group_batch(groups, pad_id=network.config.pad_token_id or 0).to(network.device)
     if isinstance(model, RewardModel):
         return [[score] for score in model(batch).tolist()]
-    values: Tensor = model(batch) if isinstance(model, ValueModel) else response_logprobs(model, batch).logprobs
+    values: Tensor = model(batch) if isinstance(model, ValueModel) else response_logprobs(model, batch)
     return [value[mask].tolist() for value, mask in zip(values, batch.response_mask, strict=True)]
 
 

@@ -18,14 +18,6 @@ from heed.models.recompute import recomputing
 from heed.ops.logprobs import nll_sum, token_logprobs
 
 
-class ResponseLogprobs(NamedTuple):
-    """(N, R) float32, 0 where masked."""
-
-    logprobs: Tensor
-    entropy: Tensor | None
-    """In nats, without gradient; only if asked for."""
-
-
 class NLLSum(NamedTuple):
     """What a mean over a whole minibatch is made from."""
 
@@ -71,27 +63,22 @@ def token_states(model: PreTrainedModel, batch: GroupBatch | SequenceBatch, want
         return flat_states(model, ids, positions, batch.layout, wanted)
 
 
-def response_logprobs(
-    model: PreTrainedModel, batch: GroupBatch, *, temperature: float = 1.0, with_entropy: bool = False
-) -> ResponseLogprobs:
-    """Log-probabilities of all response tokens, each given the prompt and the response before it.
+def response_logprobs(model: PreTrainedModel, batch: GroupBatch, *, temperature: float = 1.0) -> Tensor:
+    """(N, R) float32 log-probabilities of all response tokens, each given the prompt and the response before it.
 
     Args:
         model: a causal language model.
         batch: answer groups.
         temperature: what the sampler divided the logits by.
-        with_entropy: also the entropy of the distribution each token was drawn from.
+
+    Returns:
+        0 where ``batch.response_mask`` is False.
     """
     states = response_states(model, batch)
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     targets = batch.response_ids[batch.response_mask]
-    result = token_logprobs(
-        states, head.weight, targets, bias=head.bias, temperature=temperature, with_entropy=with_entropy
-    )
-    return ResponseLogprobs(
-        logprobs=spread(result.logprobs, batch.response_mask),
-        entropy=None if result.entropy is None else spread(result.entropy, batch.response_mask),
-    )
+    logprobs = token_logprobs(states, head.weight, targets, bias=head.bias, temperature=temperature)
+    return spread(logprobs, batch.response_mask)
 
 
 def response_states(model: PreTrainedModel, batch: GroupBatch) -> Tensor:

@@ -7,7 +7,7 @@ plain language-model loss, has its gradient ready from the forward pass.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,15 +19,6 @@ _CHUNK_NUMBERS = 2**20
 """Logits held at a time on a CPU: 4 MiB in float32, enough rows for a matrix product at full speed."""
 
 
-class TokenLogprobs(NamedTuple):
-    """One for each token, float32."""
-
-    logprobs: Tensor
-    """(M,) with gradient."""
-    entropy: Tensor | None
-    """(M,) entropy in nats of the distribution the token was drawn from, without gradient."""
-
-
 def token_logprobs(
     hidden: Tensor,
     weight: Tensor,
@@ -35,9 +26,8 @@ def token_logprobs(
     *,
     bias: Tensor | None = None,
     temperature: float = 1.0,
-    with_entropy: bool = False,
-) -> TokenLogprobs:
-    """``log softmax((hidden @ weight.T + bias) / temperature)`` at the targets.
+) -> Tensor:
+    """(M,) float32: ``log softmax((hidden @ weight.T + bias) / temperature)`` at the targets.
 
     Args:
         hidden: (M, D) the state that predicts each target.
@@ -45,19 +35,18 @@ def token_logprobs(
         targets: (M,) token ids.
         bias: (V,) of the output embedding, if it has one.
         temperature: what sampling divides the logits by; the log-probabilities have to know it.
-        with_entropy: also the entropy of each distribution.
     """
     assert hidden.dim() == 2 and weight.dim() == 2 and targets.shape == hidden.shape[:1]
-    logprobs, entropy = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, bias, targets, temperature, with_entropy
+    logprobs: Tensor = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, bias, targets, temperature
     )
-    return TokenLogprobs(logprobs=logprobs, entropy=entropy if with_entropy else None)
+    return logprobs
 
 
 def nll_sum(hidden: Tensor, weight: Tensor, targets: Tensor, *, bias: Tensor | None = None) -> Tensor:
     """Sum of the negative log-probabilities of the targets: a float32 scalar.
 
-    The same number as ``-token_logprobs(...).logprobs.sum()``, and faster to train on: since every token's gradient
+    The same number as ``-token_logprobs(...).sum()``, and faster to train on: since every token's gradient
     has the same weight, the forward pass makes the gradient while it has the logits.
 
     Args:
@@ -70,7 +59,7 @@ def nll_sum(hidden: Tensor, weight: Tensor, targets: Tensor, *, bias: Tensor | N
     if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
         total: Tensor = _NLLSum.apply(hidden, weight, bias, targets)  # type: ignore[no-untyped-call]
         return total
-    return -token_logprobs(hidden, weight, targets, bias=bias).logprobs.sum()
+    return -token_logprobs(hidden, weight, targets, bias=bias).sum()
 
 
 @torch.no_grad()
@@ -102,13 +91,11 @@ class _TokenLogprobs(torch.autograd.Function):
         bias: Tensor | None,
         targets: Tensor,
         temperature: float,
-        with_entropy: bool,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Tensor:
         dtype = _compute_dtype(hidden)
         head, head_bias = weight.to(dtype), None if bias is None else bias.to(dtype)
         log_total = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         chosen = torch.empty_like(log_total)
-        entropy = torch.empty_like(log_total) if with_entropy else log_total.new_empty(0)
         size = _rows_at_a_time(hidden, len(weight))
         for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
             logits = linear(hidden[rows].to(dtype), head, head_bias).float()
@@ -116,13 +103,9 @@ class _TokenLogprobs(torch.autograd.Function):
                 logits /= temperature
             log_total[rows] = logits.logsumexp(dim=-1)
             chosen[rows] = logits.gather(1, targets[rows, None])[:, 0]
-            if with_entropy:
-                probabilities = (logits - log_total[rows, None]).exp_()
-                entropy[rows] = log_total[rows] - probabilities.mul_(logits).sum(dim=-1)
         ctx.save_for_backward(hidden, weight, bias, targets, log_total)
         ctx.temperature, ctx.dtype = temperature, dtype
-        ctx.mark_non_differentiable(entropy)
-        return chosen - log_total, entropy
+        return chosen - log_total
 
     @staticmethod
     @once_differentiable
@@ -147,7 +130,6 @@ class _TokenLogprobs(torch.autograd.Function):
             grad_hidden,
             None if grad_weight is None else grad_weight.to(weight.dtype),
             None if grad_bias is None else grad_bias.to(bias.dtype),
-            None,
             None,
             None,
         )

@@ -60,7 +60,7 @@ def check_ratio(
 ) -> None:
     """A second forward pass, this time with gradients, gives the same log-probabilities: every ratio is exactly 1."""
     for part in slices(episodes, range(len(episodes.groups)), pad_id, runtime):
-        again = response_logprobs(policy, part.batch, temperature=temperature).logprobs.detach()
+        again = response_logprobs(policy, part.batch, temperature=temperature).detach()
         ratio = (again - part.of(opinions.logprobs)).exp()[part.batch.response_mask]
         if not bool((ratio == 1).all()):
             worst = float((ratio - 1).abs().max())

@@ -239,7 +239,7 @@ def _policy_losses(
     """The clipped surrogate of a minibatch, in pieces; the mean is over its response tokens."""
     tokens = sum(int(part.batch.response_mask.sum()) for part in parts)
     for part in parts:
-        logprobs = response_logprobs(policy, part.batch, temperature=config.temperature).logprobs
+        logprobs = response_logprobs(policy, part.batch, temperature=config.temperature)
         result = policy_loss(
             logprobs,
             part.of(this.opinions.logprobs),

@@ -177,12 +177,11 @@ def ask(
     ref_logprobs, values = torch.zeros_like(logprobs), torch.zeros_like(logprobs)
     for part in slices(episodes, everyone[::_CHECKED_EVERY] if trusted else everyone, pad_id, runtime):
         width = part.batch.response_mask.shape[1]
-        logprobs[part.rows, :width] = response_logprobs(policy, part.batch, temperature=temperature).logprobs
+        logprobs[part.rows, :width] = response_logprobs(policy, part.batch, temperature=temperature)
     for part in slices(episodes, everyone, pad_id, runtime):
         width = part.batch.response_mask.shape[1]
         with adapter_off(ref_policy):
-            again = response_logprobs(ref_policy, part.batch, temperature=temperature)
-        ref_logprobs[part.rows, :width] = again.logprobs
+            ref_logprobs[part.rows, :width] = response_logprobs(ref_policy, part.batch, temperature=temperature)
         values[part.rows, :width] = value_model(part.batch)
     return Opinions(logprobs=logprobs, ref_logprobs=ref_logprobs, values=values)
 

@@ -176,7 +176,7 @@ class LocalModel:
         for indices in microbatches(groups, BATCH):
             batch = make_group_batch([groups[index] for index in indices], self.codec.pad_id).to(self.model.device)
             states, targets = response_states(self.model, batch), batch.response_ids[batch.response_mask]
-            logprobs = token_logprobs(states, head.weight, targets, bias=head.bias).logprobs.double().cpu().numpy()
+            logprobs = token_logprobs(states, head.weight, targets, bias=head.bias).double().cpu().numpy()
             greedy = np.zeros(len(logprobs), dtype=bool)
             if self.with_greedy:
                 greedy = are_likeliest(states, head.weight, targets, bias=head.bias).cpu().numpy()
