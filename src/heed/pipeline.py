@@ -182,7 +182,7 @@ def measure_dtype(config: RunConfig, machine: Machine, progress: Progress) -> Ma
     from heed.runtime.device import start_runtime
     from heed.training.precision import fastest_dtype
 
-    runtime = start_runtime(machine.device, "float32", config.microbatch, machine.cores)
+    runtime = start_runtime(machine.device, "float32", config.microbatch)
     size = config.model.vocab_size
     model = (
         load_causal_lm(config.base, device=runtime.device)

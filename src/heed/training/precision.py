@@ -10,7 +10,6 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ WORTH_IT = 1.1
 _ROWS, _LONGEST = 4, 128
 """Of a training step; sampling is of as many tokens."""
 _ROUNDS, _SECONDS = 5, 20.0
-"""Rounds that are timed; fewer where they take long."""
+"""Rounds that are timed; fewer where they take long, but two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,27 +50,39 @@ class Choice:
 def fastest_dtype(model: CausalLM, runtime: Runtime) -> Choice:
     """Try a training step and sampling in float32 and in bfloat16, in turn, and choose. Takes seconds, if it is small.
 
+    On a CPU it computes on one thread and counts that thread's own seconds, which others on the machine hardly change.
+
     Args:
         model: of the size to be trained, in float32. It is left as it was.
-        runtime: its device, and the threads in use.
+        runtime: where it is.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return choose(_rounds(model, runtime))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _rounds(model: CausalLM, runtime: Runtime) -> list[list[float]]:
     narrow = copy.deepcopy(model)
     with Weights(narrow, torch.bfloat16) as narrow_weights:
         wide = _works(model, Weights(model, torch.float32), runtime)
-        rounds = time_in_turn([*wide, *_works(narrow, narrow_weights, runtime)], runtime.device)
-    return choose(rounds)
+        return time_in_turn([*wide, *_works(narrow, narrow_weights, runtime)], runtime.device)
 
 
 def choose(rounds: Sequence[Sequence[float]]) -> Choice:
-    """From seconds: of training and of sampling in float32, then of the same in bfloat16, in each of some rounds."""
-    training = median(one[0] / one[2] for one in rounds)
-    sampling = median(one[1] / one[3] for one in rounds)
-    whole = median((one[0] + one[1]) / (one[2] + one[3]) for one in rounds)
+    """From seconds: of training and of sampling in float32, then of the same in bfloat16, in each of some rounds.
+
+    Of each the least counts: what disturbs a measurement makes it longer.
+    """
+    wide_training, wide_sampling, training, sampling = (min(column) for column in zip(*rounds, strict=True))
+    whole = (wide_training + wide_sampling) / (training + sampling)
     return Choice(
         dtype="bfloat16" if whole >= WORTH_IT else "float32",
         ratio=round(whole, 3),
-        training_ratio=round(training, 3),
-        sampling_ratio=round(sampling, 3),
+        training_ratio=round(wide_training / training, 3),
+        sampling_ratio=round(wide_sampling / sampling, 3),
     )
 
 
@@ -83,7 +94,7 @@ def time_in_turn(works: Sequence[Callable[[], object]], device: torch.device) ->
         seconds = [_seconds(work, device) for work in works]
         if number:  # the first warms up
             rounds.append(seconds)
-        if rounds and time.perf_counter() - began > _SECONDS:
+        if len(rounds) > 1 and time.perf_counter() - began > _SECONDS:
             break
     return rounds
 
@@ -107,6 +118,10 @@ def _works(model: CausalLM, weights: Weights, runtime: Runtime) -> list[Callable
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cpu":
+        began = time.process_time()
+        work()
+        return time.process_time() - began
     began = time.perf_counter()
     work()
     if device.type == "cuda":
