@@ -29,6 +29,7 @@ from heed.planning.costs import Pass, Work, decode_work, forward_work, head_flop
 from heed.planning.machines import MIB, Machine, Speed
 from heed.planning.measures import (
     HEAD_TOKENS,
+    LONGEST,
     attention_speed,
     head_speeds,
     head_training_seconds,
@@ -44,7 +45,7 @@ from heed.roles import Decoding
 from heed.runtime.device import Runtime, start_runtime, torch_version
 from heed.runtime.metrics import current_rss_mib
 
-_FORM = 1
+_FORM = 2
 """Of what is remembered; another number forgets what was measured before."""
 _BUDGET = 0.4
 """Seconds that the larger training step may take, by the speed of plain products of matrices."""
@@ -109,7 +110,7 @@ def measured_machine(
         anew: measure again.
     """
     name = _processor()
-    same = replace(shape, layers=0, context=0)  # a rate does not depend on how many layers or how long a sequence
+    same = replace(shape, layers=0, context=min(LONGEST, shape.context))  # rates do not depend on how many layers
     key = content_id(_FORM, name, torch_version(), dtype, threads, asdict(same))
     path = None if cache is None else cache / f"{key}.json"
     if path is not None and path.exists() and not anew:

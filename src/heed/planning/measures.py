@@ -25,6 +25,8 @@ from heed.runtime.metrics import MetricLogger
 from heed.runtime.run import Run
 from heed.training.pretrain import pretrain
 
+LONGEST = 512
+"""Tokens of the longest sequence that attention is timed with."""
 HEAD_TOKENS = 512
 """Tokens that the output embedding is timed with."""
 _STEPS = 8
@@ -69,7 +71,8 @@ def attention_speed(shape: ModelShape, runtime: Runtime, *, trains: bool) -> tup
     """Operations per second of attention in long sequences, and seconds for each table of a short one."""
     heads, size = shape.heads, shape.head_size
     taken, flops, tables = [], [], []
-    for count, length in ((4, 128), (32, 12)):
+    longest = max(32, min(LONGEST, shape.context))
+    for count, length in ((max(1, 512 // longest), longest), (32, 12)):
         query, key, value = (
             torch.randn(count, heads, length, size, dtype=runtime.dtype, requires_grad=trains) for _ in range(3)
         )

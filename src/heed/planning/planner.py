@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from heed.config import RunConfig, override
@@ -48,10 +49,9 @@ def plan(config: RunConfig, place: Place, *, anew: bool = False) -> Prediction:
     stages_of(config)  # says what settings it lacks
     sample = _sample(config)
     shape = _shape(config, sample)
-    machines = _machines(shape, place, anew)
     side_by_side = 1 if place.gpu is not None else place.side_by_side
 
-    def predicted(settings: RunConfig, narrow: bool) -> Prediction:
+    def predicted(machines: _Machines, settings: RunConfig, narrow: bool) -> Prediction:
         given = Given(
             config=settings,
             shape=shape,
@@ -71,9 +71,12 @@ def plan(config: RunConfig, place: Place, *, anew: bool = False) -> Prediction:
             beside_in_float32=machines.beside_in_float32,
         )
 
-    narrow = machines.alone.dtype != "float32"
-    found = predicted(config, narrow)
-    return found if found.fits else replace(found, remedy=_remedy(config, found, narrow, predicted))
+    found = {machines: predicted(machines, config, machines.is_narrow) for machines in _machines(shape, place, anew)}
+    machines = min(found, key=lambda one: found[one].seconds)
+    best = found[machines]
+    if best.fits:
+        return best
+    return replace(best, remedy=_remedy(config, best, machines.is_narrow, partial(predicted, machines)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,11 @@ class _Machines:
     beside: Machine
     alone_in_float32: Machine
     beside_in_float32: Machine
+
+    @property
+    def is_narrow(self) -> bool:
+        """Models compute in 16 bits while they are trained."""
+        return self.alone.dtype != "float32"
 
 
 def _sample(config: RunConfig) -> Sample:
@@ -97,8 +105,8 @@ def _sample(config: RunConfig) -> Sample:
     )
 
 
-def _machines(shape: ModelShape, place: Place, anew: bool) -> _Machines:
-    """This machine's CPU, measured; or the data sheet of a GPU. ``"auto"`` is the dtype that trains faster.
+def _machines(shape: ModelShape, place: Place, anew: bool) -> list[_Machines]:
+    """This machine's CPU, measured, in the dtype that is wanted, or in both for ``"auto"``; or a GPU's data sheet.
 
     Raises:
         ConfigError: an unknown dtype or GPU.
@@ -110,7 +118,7 @@ def _machines(shape: ModelShape, place: Place, anew: bool) -> _Machines:
     if place.gpu is not None:
         gpu = from_data_sheet(place.gpu, "bfloat16" if place.dtype == "auto" else place.dtype)
         plain = from_data_sheet(place.gpu, "float32")
-        return _Machines(alone=gpu, beside=gpu, alone_in_float32=plain, beside_in_float32=plain)
+        return [_Machines(alone=gpu, beside=gpu, alone_in_float32=plain, beside_in_float32=plain)]
 
     def measure(dtype: str) -> tuple[Machine, Machine]:
         threads = (max(1, place.cores // place.side_by_side), place.cores)
@@ -124,8 +132,10 @@ def _machines(shape: ModelShape, place: Place, anew: bool) -> _Machines:
     chosen = [(plain, shared)] if place.dtype != "bfloat16" else []
     if place.dtype != "float32":
         chosen.append(measure("bfloat16"))
-    alone, beside = max(chosen, key=lambda pair: pair[0].train.flops)
-    return _Machines(alone=alone, beside=beside, alone_in_float32=plain, beside_in_float32=shared)
+    return [
+        _Machines(alone=alone, beside=beside, alone_in_float32=plain, beside_in_float32=shared)
+        for alone, beside in chosen
+    ]
 
 
 def _shape(config: RunConfig, sample: Sample) -> ModelShape:
