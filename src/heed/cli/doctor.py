@@ -18,6 +18,7 @@ from heed.cli.common import JsonOption, print_json, say, usable_cores
 _EXTRAS = {
     "tensorboard": "tensorboard",
     "datasets": "pyarrow",
+    "lora": "peft",
     "postgres": "psycopg",
 }
 """Optional extras of the package, and the library each brings."""
