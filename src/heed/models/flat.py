@@ -81,19 +81,20 @@ def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: An
         cache: its layers' ``update`` stores keys and values, (rows, heads, width, size).
     """
     trunk: Any = model.base_model
-    rows, width = ids.shape
-    x = trunk.embed_tokens(ids).flatten(0, 1)
-    rotation = _rotation(trunk, x, positions.expand(rows, width).reshape(-1))
+    rows, real = len(ids), ids.numel()
+    idle = -real % ROWS
+    x = F.pad(trunk.embed_tokens(ids).flatten(0, 1), (0, 0, 0, idle))
+    rotation = _rotation(trunk, x, _rounded_up(positions.expand_as(ids).flatten()))
     for layer, kept in zip(trunk.layers, cache.layers, strict=True):
         attention = layer.self_attn
         query, key, value = (
-            _table(one, rows) for one in projected(attention, rms_norm(layer.input_layernorm, x), rotation)
+            _table(one[:real], rows) for one in projected(attention, rms_norm(layer.input_layernorm, x), rotation)
         )
         kept.update(key, value)
         if layer is trunk.layers[-1]:
             return
-        seen = _attended(query, key, value, None, attention.scaling)
-        x = _after_attention(layer, x, seen.transpose(1, 2).flatten(0, 1).flatten(1))
+        seen = _attended(query, key, value, None, attention.scaling).transpose(1, 2).flatten(0, 1).flatten(1)
+        x = _after_attention(layer, x, F.pad(seen, (0, 0, 0, idle)))
 
 
 def step_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any, mask: Tensor) -> Tensor:

@@ -29,6 +29,12 @@ _WORTH_IT = 2**15
 _ROWS_PACKED_FOR = 64
 
 
+def _comes_again(rows: int) -> bool:
+    """oneDNN compiles a kernel for each number of rows, and keeps it: about a millisecond and half a mebibyte. So it is
+    for numbers that callers round up to: a few slots of a sampler, or many tokens (:data:`heed.models.flat.ROWS`)."""
+    return rows % 64 == 0 or (rows % 8 == 0 and rows <= 256)
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias``, as :func:`torch.nn.functional.linear` computes it but for the last bits.
 
@@ -50,7 +56,7 @@ def multiplier(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor],
 
     Where that is of use, it holds a copy of the weights in the order in which they are read.
     """
-    if not _for_onednn(weight[:1], weight):
+    if not _for_onednn(weight[:8], weight):
         return lambda x: F.linear(x, weight, bias)
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), _ROWS_PACKED_FOR)
     return lambda x: _multiplied(x, packed, bias)
@@ -63,6 +69,7 @@ def _for_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.device.type == "cpu"
         and x.dim() == 2
         and len(x) > 0
+        and _comes_again(len(x))
         and weight.numel() >= _WORTH_IT
         and not torch.is_autocast_enabled("cpu")
     )

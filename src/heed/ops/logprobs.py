@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -68,13 +69,18 @@ def are_likeliest(hidden: Tensor, weight: Tensor, targets: Tensor, *, bias: Tens
     found = torch.empty(targets.shape, dtype=torch.bool, device=targets.device)
     size = _rows_at_a_time(hidden, len(weight))
     for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
-        found[rows] = linear(hidden[rows], weight, bias).argmax(dim=-1) == targets[rows]
+        found[rows] = _product(hidden[rows], weight, bias, size).argmax(dim=-1) == targets[rows]
     return found
 
 
 def _rows_at_a_time(hidden: Tensor, vocab_size: int) -> int:
     numbers = _CHUNK_NUMBERS if hidden.device.type == "cpu" else 256 * _CHUNK_NUMBERS
-    return max(32, numbers // vocab_size)
+    return max(64, numbers // vocab_size // 64 * 64)
+
+
+def _product(states: Tensor, weight: Tensor, bias: Tensor | None, size: int) -> Tensor:
+    """``linear`` for a full chunk of ``size`` rows. The last one, of another size each time, goes the plain way."""
+    return linear(states, weight, bias) if len(states) == size else F.linear(states, weight, bias)
 
 
 def _compute_dtype(hidden: Tensor) -> torch.dtype:
@@ -98,7 +104,7 @@ class _TokenLogprobs(torch.autograd.Function):
         chosen = torch.empty_like(log_total)
         size = _rows_at_a_time(hidden, len(weight))
         for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
-            logits = linear(hidden[rows].to(dtype), head, head_bias).float()
+            logits = _product(hidden[rows].to(dtype), head, head_bias, size).float()
             if temperature != 1.0:
                 logits /= temperature
             log_total[rows] = logits.logsumexp(dim=-1)
@@ -120,12 +126,12 @@ class _TokenLogprobs(torch.autograd.Function):
         size = _rows_at_a_time(hidden, len(weight))
         for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
             states = hidden[rows].to(ctx.dtype)
-            logits = linear(states, head, head_bias).float()
+            logits = _product(states, head, head_bias, size).float()
             if ctx.temperature != 1.0:
                 logits /= ctx.temperature
             grad = logits.sub_(log_total[rows, None]).exp_().mul_(-scale[rows, None])
             grad.scatter_add_(1, targets[rows, None], scale[rows, None])
-            _accumulate(grad, states, head, rows, grad_hidden, grad_weight, grad_bias)
+            _accumulate(grad, states, head, rows, size, grad_hidden, grad_weight, grad_bias)
         return (
             grad_hidden,
             None if grad_weight is None else grad_weight.to(weight.dtype),
@@ -149,13 +155,13 @@ class _NLLSum(torch.autograd.Function):
         size = _rows_at_a_time(hidden, len(weight))
         for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
             states, chosen = hidden[rows].to(dtype), targets[rows, None]
-            logits = linear(states, head, head_bias).float()
+            logits = _product(states, head, head_bias, size).float()
             chosen_logits, top = logits.gather(1, chosen), logits.amax(dim=-1)
             grad = logits.softmax(dim=-1)
             log_total = top - grad.amax(dim=-1).log()  # the largest probability is 1 / sum exp(logit - top)
             total += log_total.sum() - chosen_logits.sum()
             grad.scatter_add_(1, chosen, torch.full_like(chosen_logits, -1.0))
-            _accumulate(grad, states, head, rows, grad_hidden, grad_weight, grad_bias)
+            _accumulate(grad, states, head, rows, size, grad_hidden, grad_weight, grad_bias)
         ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
         ctx.dtypes = (weight.dtype, None if bias is None else bias.dtype)
         return total
@@ -178,6 +184,7 @@ def _accumulate(
     states: Tensor,
     head: Tensor,
     rows: slice,
+    size: int,
     grad_hidden: Tensor | None,
     grad_weight: Tensor | None,
     grad_bias: Tensor | None,
@@ -185,7 +192,7 @@ def _accumulate(
     """Push one chunk's gradient of the logits, (rows, V), through ``logits = states @ head.T + bias``."""
     grad = grad_logits.to(head.dtype)
     if grad_hidden is not None:
-        grad_hidden[rows] = linear(grad, head.T)
+        grad_hidden[rows] = _product(grad, head.T, None, size)
     if grad_weight is not None:
         if grad.dtype == grad_weight.dtype:
             grad_weight.T.addmm_(states.T, grad)
