@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from heed.models.flat import seen_by_one
+
 STEP = 32
 """Columns that are added at a time."""
 
@@ -32,6 +34,8 @@ class _Place:
     """Decoding: 0 .. rows - 1. Prefilling: (filled,) the row of the batch that each filled slot copies."""
     first: int = 0
     """Prefilling: the first slot to fill."""
+    mask: Tensor | None = None
+    """Decoding: (rows, 1, 1, width) additive, what each row's token sees; for layers that attend themselves."""
     _cells: dict[tuple[int, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def cells(self, heads: int, size: int) -> tuple[Tensor, Tensor]:
@@ -53,9 +57,9 @@ class _Place:
             self._cells[heads, size] = keys, values
         return self._cells[heads, size]
 
-    def step_to(self, rows: Tensor, positions: Tensor, width: int) -> None:
+    def step_to(self, rows: Tensor, positions: Tensor, width: int, mask: Tensor | None) -> None:
         """The next forward pass is of one token for each of ``rows``."""
-        self.rows, self.positions, self.width = rows, positions, width
+        self.rows, self.positions, self.width, self.mask = rows, positions, width, mask
         self._cells.clear()
 
 
@@ -107,6 +111,17 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         values = self.values[:active, ..., : place.width] if self.turned else self.values[:active, :, : place.width]
         return self.keys[:active, :, : place.width], values
 
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """(rows, heads * size): what one more token in each row sees of it, its own key and value included.
+
+        Args:
+            query: (rows, heads, size), scaled.
+            key: (rows, kv heads, size), of the same token; it is stored.
+            value: the same.
+        """
+        assert self.turned and self.place.mask is not None
+        return seen_by_one(query, *self.update(key[:, :, None], value[:, :, None]), self.place.mask)
+
     def _values_by_column(self) -> Tensor:
         """(slots, heads, capacity, head size), whichever way they lie."""
         return self.values.transpose(2, 3) if self.turned else self.values
@@ -147,10 +162,10 @@ class SlotCache(Cache):
         self._make_room(width)
         self.place.positions, self.place.rows, self.place.width, self.place.first = None, rows, width, first
 
-    def begin_step(self, rows: Tensor, positions: Tensor, width: int) -> None:
+    def begin_step(self, rows: Tensor, positions: Tensor, width: int, mask: Tensor | None = None) -> None:
         """The next forward pass is of one token for each of the first ``len(rows)`` slots, at ``positions``."""
         self._make_room(width)
-        self.place.step_to(rows, positions, width)
+        self.place.step_to(rows, positions, width, mask)
 
     def _make_room(self, width: int) -> None:
         """Columns are added as they are needed: slots far apart in memory are slower to read."""

@@ -1,7 +1,8 @@
 """The local engine: many answers at once from any transformers causal language model, in plain PyTorch.
 
 Against ``model.generate`` it saves work in five ways: keys and values are written in place into a cache allocated
-once (:mod:`heed.generation.cache`); a prompt is computed once for all its answers; an answer that has ended leaves at
+once (:mod:`heed.generation.cache`); a prompt is computed, and kept, once for all its answers
+(:mod:`heed.generation.shared`); an answer that has ended leaves at
 once and the next takes its slot; answers under way are kept dense, so that no step computes an empty slot; and tokens
 are drawn by inverse CDF. A prompt is prefilled without its last token, which takes part in the first step like any
 sampled token, so that every logit the engine sees comes from the same computation.
@@ -23,6 +24,7 @@ from transformers import PreTrainedModel
 from heed.errors import ConfigError, DataError, NonFiniteError
 from heed.generation.cache import SlotCache
 from heed.generation.sampling import draw, row_keys, uniforms
+from heed.generation.shared import SharedCache
 from heed.generation.traits import traits_of
 from heed.models.flat import attention_dtype, fill_cache, is_known, output_head, step_states
 from heed.records import StopReason
@@ -34,8 +36,8 @@ WORTH_A_PASS = 256
 """Padding tokens that cost about as much as another pass does."""
 COLUMNS, ROWS = 16, 8
 """Columns and rows are rounded up to multiples of these. Matrix kernels add up in another order for odd sizes; with
-these, a row's numbers on one CPU thread are the same to the last bit whatever the rest of the batch, and elsewhere so
-nearly the same that its tokens are."""
+these, a row's numbers on one CPU thread are the same to the last bit whatever the rest of the batch, and elsewhere, and
+with several answers to a prompt, so nearly the same that its tokens are."""
 STOPS: tuple[StopReason, ...] = ("length", "eos", "stop")
 
 
@@ -174,7 +176,10 @@ class _Run:
         )
         self.slots = min(engine.max_slots, len(work.queue))
         rows, capacity = _round_up(self.slots, ROWS), _round_up(work.longest, COLUMNS)
-        self.cache = SlotCache(engine.traits.num_layers, rows, capacity, turned=self.known)
+        layers, longest = engine.traits.num_layers, _round_up(int(work.limits.max()), COLUMNS)
+        share = self.known and work.n > 1 and work.prompt_lengths.min() > 1
+        self.shared = SharedCache(layers, rows, longest, work.n) if share else None
+        self.cache = self.shared.answers if self.shared else SlotCache(layers, rows, capacity, turned=self.known)
         self.device, self.dtype = self.model.device, self.model.dtype
         self.attends_in = attention_dtype(self.dtype, self.device) if self.known else self.dtype
         self.columns = torch.arange(capacity, device=self.device)
@@ -202,6 +207,8 @@ class _Run:
         end = whole if whole > start else end
         answers = work.queue[start:end]
         first = self.active
+        if self.shared:
+            self.shared.release(first)
         self.queued, self.active = end, first + len(answers)
         new = slice(first, self.active)
         prompts = answers // work.n
@@ -245,12 +252,15 @@ class _Run:
         for row, prompt in enumerate(distinct):
             tokens = self.work.prompt_ids[prompt][:-1]
             ids[row, : len(tokens)] = tokens
-        rows = torch.from_numpy(np.cumsum(is_new) - 1).to(self.device)
-        self.cache.begin_prefill(first, rows, width)
+        rows = np.cumsum(is_new) - 1
+        if self.shared:
+            self.shared.begin_prefill(first, rows, self.work.prompt_lengths[distinct] - 1)
+        else:
+            self.cache.begin_prefill(first, torch.from_numpy(rows).to(self.device), width)
         table = torch.from_numpy(ids).to(self.device)
         positions = self.columns[None, :width].clamp_max(longest)  # padding may reach beyond the context
         if self.known:
-            fill_cache(self.model, table, positions, self.cache)
+            fill_cache(self.model, table, positions, self.shared or self.cache)
         else:
             self.model(
                 input_ids=table,
@@ -285,14 +295,18 @@ class _Run:
 
     def _logits(self, n: int) -> Tensor:
         """(n, V) float32: one step of the model over the first ``n`` slots, and a few idle ones to round them up."""
-        rows, width = _round_up(n, ROWS), _round_up(int(self.position[:n].max()) + 1, COLUMNS)
-        self.position[n:rows] = 0
-        positions = torch.from_numpy(self.position[:rows]).to(self.device)
-        self.cache.begin_step(self.row_numbers[:rows], positions, width)
+        rows = _round_up(n, ROWS)
+        self.position[n:rows] = self.step[n:rows] = 0
+        column = self.step if self.shared else self.position  # with shared prompts a slot has its answer's tokens alone
+        width = _round_up(int(column[:n].max()) + 1, COLUMNS)
+        positions, columns = (torch.from_numpy(one[:rows]).to(self.device) for one in (self.position, column))
         tokens = torch.from_numpy(self.token[:rows]).to(self.device)
-        mask = self.traits.masks(positions, width, self.attends_in)
-        if self.known and isinstance(mask, Tensor):
-            logits = self.head(step_states(self.model, tokens, positions, self.cache, mask))[:n].float()
+        mask = self.traits.masks(columns, width, attention_dtype(self.dtype, self.device) if self.known else self.dtype)
+        self.cache.begin_step(self.row_numbers[:rows], columns, width, mask if isinstance(mask, Tensor) else None)
+        if self.shared:
+            self.shared.begin_step(rows, n)
+        if self.known:
+            logits = self.head(step_states(self.model, tokens, positions, self.shared or self.cache))[:n].float()
         else:
             output = self.model(
                 input_ids=tokens[:, None],
@@ -321,12 +335,15 @@ class _Run:
         work.stops[answer[at_stop]] = STOPS.index("stop")
         self.active = n - int(ended.sum())
         gaps = np.flatnonzero(ended[: self.active])
+        last = self.active + np.flatnonzero(~ended[self.active :])
+        if self.shared:
+            self.shared.follow(last, gaps)
         if not len(gaps):
             return
-        last = self.active + np.flatnonzero(~ended[self.active :])
         for array in (self.answer, self.step, self.token, self.position):
             array[gaps] = array[last]
-        width = int(self.position[gaps].max())  # a row's columns before the token to feed next
+        column = self.step if self.shared else self.position
+        width = int(column[gaps].max())  # a row's columns before the token to feed next
         self.cache.move(torch.from_numpy(last).to(self.device), torch.from_numpy(gaps).to(self.device), width)
 
 

@@ -97,16 +97,15 @@ def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: An
         x = _after_attention(layer, x, F.pad(seen, (0, 0, 0, idle)))
 
 
-def step_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any, mask: Tensor) -> Tensor:
+def step_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any) -> Tensor:
     """(rows, D) states after the last norm, of one more token in each of some rows that are written side by side.
 
     Args:
         model: one that :func:`is_known`.
         ids: (rows,) the tokens.
         positions: (rows,) the position of each in its row.
-        cache: what its layers' ``update`` stores a token's keys and values in, (rows, heads, 1, size), and gives back
-            all of a row, keys (rows, heads, width, size) and values (rows, heads, size, width).
-        mask: (rows, 1, 1, width) additive: which columns of its row a token sees.
+        cache: its layers' ``attend`` keeps keys and values, (rows, heads, size), and gives back what the queries,
+            scaled, see of their rows, (rows, heads * size).
     """
     trunk: Any = model.base_model
     x = trunk.embed_tokens(ids)
@@ -114,9 +113,7 @@ def step_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: A
     for layer, kept in zip(trunk.layers, cache.layers, strict=True):
         attention = layer.self_attn
         query, key, value = projected(attention, rms_norm(layer.input_layernorm, x), rotation)
-        keys, values = kept.update(key[:, :, None], value[:, :, None])
-        seen = _seen_by_one(query * attention.scaling, keys, values, mask)
-        x = _after_attention(layer, x, seen)
+        x = _after_attention(layer, x, kept.attend(query * attention.scaling, key, value))
     return rms_norm(trunk.norm, x)
 
 
@@ -233,7 +230,7 @@ def _attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, sc
     )
 
 
-def _seen_by_one(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+def seen_by_one(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
     """(rows, heads * size): attention of one query in each row, by products that read keys and values as they lie.
 
     On a CPU that is up to twice as fast as ``scaled_dot_product_attention`` in float32, and four times in bfloat16.
