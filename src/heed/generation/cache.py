@@ -97,8 +97,14 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         assert place.rows is not None
         if place.positions is None:
             filled = slice(place.first, place.first + len(place.rows))
-            self.keys[filled, :, : place.width] = key_states.index_select(0, place.rows)
-            self._values_by_column()[filled, :, : place.width] = value_states.index_select(0, place.rows)
+            is_each_once = len(place.rows) == len(
+                key_states
+            )  # then they are in order, and nothing has to be copied first
+            keys, values = (
+                one if is_each_once else one.index_select(0, place.rows) for one in (key_states, value_states)
+            )
+            self.keys[filled, :, : place.width] = keys
+            self._values_by_column()[filled, :, : place.width] = values
             return key_states, value_states
         _, heads, _, size = key_states.shape
         by_key, by_number = place.cells(heads, size)
@@ -139,9 +145,10 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         return self.place.capacity
 
     def grow(self, capacity: int) -> None:
-        """Make room for ``capacity`` columns; what is there is kept."""
-        self.keys = _widened(self.keys, 2, capacity)
-        self.values = _widened(self.values, 3 if self.turned else 2, capacity)
+        """Make room for ``capacity`` columns; of the slots that are still needed, what is there is kept."""
+        slots = self.place.slots
+        self.keys = _widened(self.keys[:slots], 2, capacity)
+        self.values = _widened(self.values[:slots], 3 if self.turned else 2, capacity)
 
     def move(self, sources: Tensor, targets: Tensor, width: int) -> None:
         """Copy the first ``width`` columns of the slots ``sources`` over the slots ``targets``."""
@@ -166,6 +173,10 @@ class SlotCache(Cache):
         """The next forward pass is of one token for each of the first ``len(rows)`` slots, at ``positions``."""
         self._make_room(width)
         self.place.step_to(rows, positions, width, mask)
+
+    def keep_slots(self, slots: int) -> None:
+        """Only the first ``slots`` slots will be needed from now on: the others go when room is made the next time."""
+        self.place.slots = slots
 
     def _make_room(self, width: int) -> None:
         """Columns are added as they are needed: slots far apart in memory are slower to read."""

@@ -197,6 +197,8 @@ class _Run:
         while self.active or self.queued < pending:
             if self.queued < pending and self.active <= self.slots * 3 // 4:
                 self._refill()
+            if self.queued == pending:
+                self.cache.keep_slots(_round_up(self.active, ROWS))
             self._advance()
 
     def _refill(self) -> None:
