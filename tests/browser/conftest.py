@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 LIGHT = {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the whole session: while Playwright is there an event loop runs, and other tests could start none."""
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="browser tests need Playwright: pip install playwright"
     )
@@ -36,9 +37,9 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bench(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """One studio for all tests that leave it alive; each makes its own campaign and labelers."""
+    """One studio for all tests of a module that leave it alive; each makes its own campaign and labelers."""
     with Bench(tmp_path_factory.mktemp("studio")) as made:
         yield made
 
