@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import socket
 import threading
@@ -323,10 +324,14 @@ def test_a_head_that_does_not_end_closes_the_connection(studio: Studio, monkeypa
         for byte in b"GET /":
             slow.sendall(bytes([byte]))
             time.sleep(0.1)
-        with socket.create_connection(place) as good:
-            for _ in range(2):
-                good.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-                assert b"200 OK" in good.recv(4096)
+        good = http.client.HTTPConnection(*place)
+        good.auto_open = False  # one connection for both requests
+        good.connect()
+        for _ in range(2):
+            good.request("GET", "/healthz")
+            answer = good.getresponse()
+            assert (answer.status, answer.read()) == (200, b'{"ok":true}')
+        good.close()
         for one in (silent, slow):
             one.settimeout(10)
             assert one.recv(10) == b"", "closed by the server"
