@@ -67,7 +67,7 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """Keys and values of one attention layer, (slots, heads, capacity, head size).
 
     ``turned`` values are (slots, heads, head size, capacity): attention of one query on a CPU then reads both as they
-    lie in memory, see :func:`heed.models.flat.step_states`.
+    lie in memory, see :func:`heed.models.flat.seen_by_one`.
     """
 
     is_sliding = False

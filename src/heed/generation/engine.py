@@ -26,7 +26,8 @@ from heed.generation.cache import SlotCache
 from heed.generation.sampling import draw, row_keys, uniforms
 from heed.generation.shared import SharedCache
 from heed.generation.traits import traits_of
-from heed.models.flat import attention_dtype, fill_cache, is_known, output_head, step_states
+from heed.models.flat import attention_dtype, fill_cache, is_known
+from heed.models.stepping import Stepper
 from heed.records import StopReason
 from heed.roles import Decoding
 
@@ -168,7 +169,7 @@ class _Run:
         self.model, self.work, self.decoding, self.ends = engine.model, work, decoding, ends
         self.known = is_known(engine.model)
         if self.known:
-            self.head = output_head(engine.model)
+            self.stepper = Stepper(engine.model)
         self.traits, self.eos_id, self.stop_ids = (
             engine.traits,
             engine.eos_id,
@@ -308,7 +309,7 @@ class _Run:
         if self.shared:
             self.shared.begin_step(rows, n)
         if self.known:
-            logits = self.head(step_states(self.model, tokens, positions, self.shared or self.cache))[:n].float()
+            logits = self.stepper.logits(tokens, positions, self.shared or self.cache)[:n].float()
         else:
             output = self.model(
                 input_ids=tokens[:, None],

@@ -8,7 +8,6 @@ buckets of segments of about the same length (:mod:`heed.data.layout`). For fami
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from heed.data.layout import Bucket, Layout
-from heed.ops.linear import linear, multiplier
+from heed.ops.linear import linear
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Pre-norm decoders with RMS norms, rotary positions and a gated MLP; Qwen3 also norms queries and keys."""
@@ -57,7 +56,7 @@ def flat_states(
     ids, positions = _rounded_up(ids), _rounded_up(positions)
     attend = _Attention(layout, len(ids), ids.device)
     x = trunk.embed_tokens(ids)
-    rotation = _rotation(trunk, x, positions)
+    rotation = rotation_of(trunk, x, positions)
     last = None if wanted is None else _rounded_up(wanted)
     recompute = trunk.training and trunk.gradient_checkpointing and torch.is_grad_enabled()
     for layer in trunk.layers:
@@ -84,7 +83,7 @@ def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: An
     rows, real = len(ids), ids.numel()
     idle = -real % ROWS
     x = F.pad(trunk.embed_tokens(ids).flatten(0, 1), (0, 0, 0, idle))
-    rotation = _rotation(trunk, x, _rounded_up(positions.expand_as(ids).flatten()))
+    rotation = rotation_of(trunk, x, _rounded_up(positions.expand_as(ids).flatten()))
     for layer, kept in zip(trunk.layers, cache.layers, strict=True):
         attention = layer.self_attn
         query, key, value = (
@@ -97,43 +96,18 @@ def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: An
         x = _after_attention(layer, x, F.pad(seen, (0, 0, 0, idle)))
 
 
-def step_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any) -> Tensor:
-    """(rows, D) states after the last norm, of one more token in each of some rows that are written side by side.
-
-    Args:
-        model: one that :func:`is_known`.
-        ids: (rows,) the tokens.
-        positions: (rows,) the position of each in its row.
-        cache: its layers' ``attend`` keeps keys and values, (rows, heads, size), and gives back what the queries,
-            scaled, see of their rows, (rows, heads * size).
-    """
-    trunk: Any = model.base_model
-    x = trunk.embed_tokens(ids)
-    rotation = _rotation(trunk, x, positions)
-    for layer, kept in zip(trunk.layers, cache.layers, strict=True):
-        attention = layer.self_attn
-        query, key, value = projected(attention, rms_norm(layer.input_layernorm, x), rotation)
-        x = _after_attention(layer, x, kept.attend(query * attention.scaling, key, value))
-    return rms_norm(trunk.norm, x)
-
-
-def output_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
-    """States to logits, (rows, D) -> (rows, V), for many steps between which the weights stay as they are."""
-    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    return multiplier(head.weight, head.bias) if _is_plain(head) else head
-
-
 def attention_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
     """What a model that computes in ``dtype`` attends in. PyTorch's attention for CPUs is faster in float32 than in
     bfloat16, its backward pass twice as fast."""
     return torch.float32 if device.type == "cpu" else dtype
 
 
-def _rotation(trunk: Any, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines, each (M, 1, size), for tokens at the positions (M,)."""
+def rotation_of(trunk: Any, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines, each (M, 1, size), for tokens at the positions (M,); see :func:`rotated`."""
     like = x[:1, None].to(attention_dtype(x.dtype, x.device))  # says where and in which dtype, and nothing else
     cos, sin = trunk.rotary_emb(like, positions[None])
-    return cos[0, :, None], sin[0, :, None]
+    first, second = sin[0, :, None].chunk(2, dim=-1)
+    return cos[0, :, None], torch.cat((-first, second), dim=-1)
 
 
 def rms_norm(norm: Any, x: Tensor) -> Tensor:
@@ -143,8 +117,8 @@ def rms_norm(norm: Any, x: Tensor) -> Tensor:
 
 def rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     """Queries or keys (..., heads, size) turned by their positions; the halves of a head are its coordinates."""
-    first, second = x.chunk(2, dim=-1)
-    return x * rotation[0] + torch.cat((-second, first), dim=-1) * rotation[1]
+    cos, sin = rotation
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 def projected(attention: Any, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -158,13 +132,14 @@ def projected(attention: Any, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tup
     return rotated(query, rotation), rotated(key, rotation), value.to(rotation[0].dtype)
 
 
-def _is_plain(module: nn.Module) -> bool:
+def is_plain(module: nn.Module) -> bool:
+    """Whether a linear map is its weight and its bias, so that it may be computed in other ways than by calling it."""
     return type(module) is nn.Linear and not (module._forward_hooks or module._forward_pre_hooks)
 
 
 def applied(module: Any, x: Tensor) -> Tensor:
     """``module(x)``; a plain linear map by :func:`heed.ops.linear.linear`, anything else (an adapter) by itself."""
-    result: Tensor = linear(x, module.weight, module.bias) if _is_plain(module) else module(x)
+    result: Tensor = linear(x, module.weight, module.bias) if is_plain(module) else module(x)
     return result
 
 

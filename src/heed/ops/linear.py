@@ -8,7 +8,7 @@ for 16 bits, does not. Which of them it is depends on shapes and platform alone,
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,8 +25,8 @@ _ONEDNN: Any = (
 _WORTH_IT = 2**15
 """Numbers in the smallest weight matrix that oneDNN is faster with: a call of it costs a few microseconds more."""
 
-
-_ROWS_PACKED_FOR = 64
+_ROWS_PACKED = 64
+"""Rows of a product that packed weights are laid out for; they serve any number."""
 
 
 def _comes_again(rows: int) -> bool:
@@ -51,15 +51,37 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _multiplied(x, weight, bias)
 
 
-def multiplier(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-    """``x -> linear(x, weight, bias)`` for many ``x`` without gradients, while the weights stay as they are.
+def multiplier(
+    weights: Sequence[Tensor], biases: Sequence[Tensor | None] | None = None
+) -> Callable[[Tensor], Sequence[Tensor]]:
+    """``x -> [linear(x, weight, bias), ...]`` for many ``x`` without gradients, while the weights stay as they are.
 
-    Where that is of use, it holds a copy of the weights in the order in which they are read.
+    Where that is of use, it holds a copy of the weights, one under the other, in the order in which they are read: one
+    product gives all of them, as views side by side.
+
+    Args:
+        weights: each (F_i, D).
+        biases: each (F_i,) or None; none at all when None.
     """
-    if not _for_onednn(weight[:8], weight):
-        return lambda x: F.linear(x, weight, bias)
-    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), _ROWS_PACKED_FOR)
-    return lambda x: _multiplied(x, packed, bias)
+    biases = biases or [None] * len(weights)
+    if not _is_packed(weights):
+        return lambda x: [linear(x, weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(torch.cat([one.detach() for one in weights]), _ROWS_PACKED)
+    sizes = [len(weight) for weight in weights]
+    if any(bias is not None for bias in biases):
+        bias = torch.cat([one.new_zeros(len(one)) if b is None else b for one, b in zip(weights, biases, strict=True)])
+    else:
+        bias = None
+    return lambda x: torch.split(_multiplied(x, packed, bias), sizes, dim=-1)
+
+
+def _is_packed(weights: Sequence[Tensor]) -> bool:
+    return (
+        _ONEDNN is not None
+        and all(one.device.type == "cpu" and one.dtype in (torch.float32, torch.bfloat16) for one in weights)
+        and sum(one.numel() for one in weights) >= _WORTH_IT
+        and not torch.is_autocast_enabled("cpu")
+    )
 
 
 def _for_onednn(x: Tensor, weight: Tensor) -> bool:
