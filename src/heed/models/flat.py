@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from heed.data.layout import Bucket, Layout
 from heed.ops.linear import linear
+from heed.ops.norms import rms_norm
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Pre-norm decoders with RMS norms, rotary positions and a gated MLP; Qwen3 also norms queries and keys."""
@@ -65,7 +66,7 @@ def flat_states(
             x = checkpoint(_layer, layer, x, rotation, attend, rows, use_reentrant=False)
         else:
             x = _layer(layer, x, rotation, attend, rows)
-    return rms_norm(trunk.norm, x)[:count]
+    return normed(trunk.norm, x)[:count]
 
 
 def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any) -> None:
@@ -87,7 +88,7 @@ def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: An
     for layer, kept in zip(trunk.layers, cache.layers, strict=True):
         attention = layer.self_attn
         query, key, value = (
-            _table(one[:real], rows) for one in projected(attention, rms_norm(layer.input_layernorm, x), rotation)
+            _table(one[:real], rows) for one in projected(attention, normed(layer.input_layernorm, x), rotation)
         )
         kept.update(key, value)
         if layer is trunk.layers[-1]:
@@ -110,9 +111,9 @@ def rotation_of(trunk: Any, x: Tensor, positions: Tensor) -> tuple[Tensor, Tenso
     return cos[0, :, None], torch.cat((-first, second), dim=-1)
 
 
-def rms_norm(norm: Any, x: Tensor) -> Tensor:
-    """What transformers' norm computes, in one kernel."""
-    return F.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+def normed(norm: Any, x: Tensor) -> Tensor:
+    """What transformers' norm computes."""
+    return rms_norm(x, norm.weight, norm.variance_epsilon)
 
 
 def rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
@@ -128,7 +129,7 @@ def projected(attention: Any, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tup
         applied(project, x).view(shape) for project in (attention.q_proj, attention.k_proj, attention.v_proj)
     )
     if hasattr(attention, "q_norm"):
-        query, key = rms_norm(attention.q_norm, query), rms_norm(attention.k_norm, key)
+        query, key = normed(attention.q_norm, query), normed(attention.k_norm, key)
     return rotated(query, rotation), rotated(key, rotation), value.to(rotation[0].dtype)
 
 
@@ -145,7 +146,7 @@ def applied(module: Any, x: Tensor) -> Tensor:
 
 def _layer(layer: Any, x: Tensor, rotation: tuple[Tensor, Tensor], attend: _Attention, rows: Tensor | None) -> Tensor:
     """One block, (M, D) -> (M, D), or (len(rows), D): attention needs all tokens, what comes after it only ``rows``."""
-    query, key, value = projected(layer.self_attn, rms_norm(layer.input_layernorm, x), rotation)
+    query, key, value = projected(layer.self_attn, normed(layer.input_layernorm, x), rotation)
     seen = attend(query, key, value, layer.self_attn.scaling)
     if rows is not None:
         x, seen = x.index_select(0, rows), seen.index_select(0, rows)
@@ -155,8 +156,8 @@ def _layer(layer: Any, x: Tensor, rotation: tuple[Tensor, Tensor], attend: _Atte
 def _after_attention(layer: Any, x: Tensor, seen: Tensor) -> Tensor:
     """The rest of a block, for tokens that have ``seen`` (M, heads * size) of the others."""
     x = x + applied(layer.self_attn.o_proj, seen.to(x.dtype))
-    mlp, normed = layer.mlp, rms_norm(layer.post_attention_layernorm, x)
-    return x + applied(mlp.down_proj, mlp.act_fn(applied(mlp.gate_proj, normed)) * applied(mlp.up_proj, normed))
+    mlp, inner = layer.mlp, normed(layer.post_attention_layernorm, x)
+    return x + applied(mlp.down_proj, mlp.act_fn(applied(mlp.gate_proj, inner)) * applied(mlp.up_proj, inner))
 
 
 class _Attention:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from heed.models.flat import is_plain, rms_norm, rotated, rotation_of
+from heed.models.flat import is_plain, normed, rotated, rotation_of
 from heed.ops.linear import multiplier
 
 Products = Callable[[Tensor], Sequence[Tensor]]
@@ -45,7 +45,7 @@ class Stepper:
         rotation = rotation_of(self.trunk, x, positions)
         for layer, kept in zip(self.layers, cache.layers, strict=True):
             x = layer(x, rotation, kept)
-        [logits] = self.head(rms_norm(self.trunk.norm, x))
+        [logits] = self.head(normed(self.trunk.norm, x))
         return logits
 
 
@@ -62,14 +62,14 @@ class _Layer:
     def __call__(self, x: Tensor, rotation: tuple[Tensor, Tensor], kept: Any) -> Tensor:
         """(rows, D) -> (rows, D)."""
         shape = (len(x), -1, self.attention.head_dim)
-        query, key, value = (one.view(shape) for one in self.project(rms_norm(self.layer.input_layernorm, x)))
+        query, key, value = (one.view(shape) for one in self.project(normed(self.layer.input_layernorm, x)))
         if hasattr(self.attention, "q_norm"):
-            query, key = rms_norm(self.attention.q_norm, query), rms_norm(self.attention.k_norm, key)
+            query, key = normed(self.attention.q_norm, query), normed(self.attention.k_norm, key)
         query = rotated(query, rotation) * self.attention.scaling
         seen = kept.attend(query, rotated(key, rotation), value.to(query.dtype))
         [change] = self.out(seen.to(x.dtype))
         x = x + change
-        gate, up = self.gate_and_up(rms_norm(self.layer.post_attention_layernorm, x))
+        gate, up = self.gate_and_up(normed(self.layer.post_attention_layernorm, x))
         [change] = self.down(self.mlp.act_fn(gate) * up)
         return x + change
 
