@@ -100,23 +100,21 @@ class _TokenLogprobs(torch.autograd.Function):
     ) -> Tensor:
         dtype = _compute_dtype(hidden)
         head, head_bias = weight.to(dtype), None if bias is None else bias.to(dtype)
-        log_total = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
-        chosen = torch.empty_like(log_total)
+        logprobs = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         size = _rows_at_a_time(hidden, len(weight))
         for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
             logits = _product(hidden[rows].to(dtype), head, head_bias, size).float()
             if temperature != 1.0:
                 logits /= temperature
-            log_total[rows] = logits.logsumexp(dim=-1)
-            chosen[rows] = logits.gather(1, targets[rows, None])[:, 0]
-        ctx.save_for_backward(hidden, weight, bias, targets, log_total)
+            logprobs[rows] = logits.log_softmax(dim=-1).gather(1, targets[rows, None])[:, 0]
+        ctx.save_for_backward(hidden, weight, bias, targets)
         ctx.temperature, ctx.dtype = temperature, dtype
-        return chosen - log_total
+        return logprobs
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias, targets, log_total = ctx.saved_tensors
+        hidden, weight, bias, targets = ctx.saved_tensors
         needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         head, head_bias = weight.to(ctx.dtype), None if bias is None else bias.to(ctx.dtype)
         scale = grads[0] / ctx.temperature
@@ -129,7 +127,7 @@ class _TokenLogprobs(torch.autograd.Function):
             logits = _product(states, head, head_bias, size).float()
             if ctx.temperature != 1.0:
                 logits /= ctx.temperature
-            grad = logits.sub_(log_total[rows, None]).exp_().mul_(-scale[rows, None])
+            grad = logits.softmax(dim=-1).mul_(-scale[rows, None])
             grad.scatter_add_(1, targets[rows, None], scale[rows, None])
             _accumulate(grad, states, head, rows, size, grad_hidden, grad_weight, grad_bias)
         return (
