@@ -3,6 +3,7 @@
     python -m benchmarks.speed                       all works at the small size, most of an hour
     python -m benchmarks.speed --quick               all works at the tiny size, three minutes
     python -m benchmarks.speed --only sft --only ppo --size medium
+    python -m benchmarks.speed --dtype bfloat16      Heed in bfloat16 beside the others in float32
     python -m benchmarks.speed --sweep               time and memory against size, length, K and vocabulary, drawn
 
 The peers are installed once, in an environment of their own, so the first run needs the network. One that cannot be
@@ -15,6 +16,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.speed.compare import ROOT, Outcome, compare, run_alone
@@ -22,7 +24,7 @@ from benchmarks.speed.environments import Environment, prepare
 from benchmarks.speed.models import SIZES
 from benchmarks.speed.report import circumstances, markdown, write
 from benchmarks.speed.sweep import DIMENSIONS, sweep
-from benchmarks.speed.works import HEED, WORKS, Job, Work
+from benchmarks.speed.works import HEED, WORKS, Job, Work, in_dtype
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,10 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     repeats = options.repeats or (2 if options.quick else 5)
     threads = options.threads or ([1] if options.quick else [1, min(2, os.cpu_count() or 1)])
     wanted = {dimension.work for dimension in DIMENSIONS} if options.sweep else options.only
-    works = [work for work in WORKS if not wanted or work.name in wanted]
+    heed = in_dtype(HEED, options.dtype)
+    works = [
+        replace(work, other=in_dtype(work.other, options.dtype)) for work in WORKS if not wanted or work.name in wanted
+    ]
     environments = _environments(options, works)
 
-    document = circumstances(environments)
+    document = circumstances(environments) | {"dtype": options.dtype}
     floor_job = Job(kind="floor", settings={"hidden": SIZES[size].hidden}, data={}, models={})
     document["floor"] = dict(run_alone(HEED, floor_job, environments["heed"]).facts[0])
     if options.sweep:
@@ -51,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     work,
                     job,
                     environments,
-                    HEED,
+                    heed,
                     size=size,
                     threads=count,
                     repeats=repeats,
@@ -72,6 +77,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", choices=sorted(SIZES))
     parser.add_argument("--repeats", type=int, help="turns that are counted (5; quick: 2)")
     parser.add_argument("--threads", type=int, action="append", help="1: by CPU seconds; more: by the clock (1 and 2)")
+    parser.add_argument(
+        "--dtype", choices=["float32", "bfloat16"], default="float32", help="of Heed's models; others stay in float32"
+    )
     parser.add_argument("--sweep", action="store_true", help="draw time and memory instead")
     parser.add_argument("--no-peers", action="store_true", help="Heed alone; nothing is installed")
     parser.add_argument("--peers", type=Path, default=ROOT / "build" / "bench-peers", help="where peers are installed")

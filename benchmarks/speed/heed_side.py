@@ -19,6 +19,7 @@ from heed.data.chat import Codec
 from heed.data.tokenizer import load_tokenizer
 from heed.generation.engine import Engine
 from heed.models.loading import load_causal_lm, load_pretrained, ready
+from heed.models.precision import narrow
 from heed.models.reward_model import RewardModel
 from heed.models.scorer import RewardScorer
 from heed.models.value_model import ValueModel
@@ -43,7 +44,7 @@ class Listener(Protocol):
 def generate(job: Mapping[str, Any], turns: Listener, directory: Path) -> None:
     """Answers by the engine; without ``share`` every answer's prompt is computed for itself."""
     settings, prompts = job["settings"], job["data"]["prompts"]
-    model = load_causal_lm(job["models"]["policy"])
+    model = load_causal_lm(job["models"]["policy"], dtype=_dtype(job))
     engine = Engine(model, eos_id=model.config.eos_token_id)
     n, copies = (settings["n"], 1) if settings["share"] else (1, settings["n"])
     prompts = [prompt for prompt in prompts for _ in range(copies)]
@@ -70,7 +71,7 @@ def fine_tune(job: Mapping[str, Any], turns: Listener, directory: Path) -> None:
         pretraining_coef=0.0,
     )
     steps = _Steps(settings["steps"], lambda loss: turns.done(tokens, _learned(settings, loss) | {"targets": targets}))
-    sft(model, examples, None, config, codec, _run(directory, steps))
+    sft(model, examples, None, config, codec, _run(job, directory, steps))
 
 
 def reward_model(job: Mapping[str, Any], turns: Listener, directory: Path) -> None:
@@ -92,14 +93,17 @@ def reward_model(job: Mapping[str, Any], turns: Listener, directory: Path) -> No
     told = {"steps": steps_per_turn}
     steps = _Steps(steps_per_turn, lambda loss: turns.done(pairs, _learned(told, loss) | {"pairs": pairs}))
     pad_id = model.classifier.config.pad_token_id
-    reward_modeling(model, ranked, config, pad_id, _run(directory, steps))
+    reward_modeling(model, ranked, config, pad_id, _run(job, directory, steps))
 
 
 def optimize_policy(job: Mapping[str, Any], turns: Listener, directory: Path) -> None:
     """PPO without a pretraining mix; every round takes all prompts, and is one minibatch."""
     settings = job["settings"]
-    policy, reference = (load_causal_lm(job["models"]["policy"]) for _ in range(2))
+    policy = load_causal_lm(job["models"]["policy"])
+    reference = load_causal_lm(job["models"]["policy"], dtype=_dtype(job))
     scorer_model = _classifier(job)
+    value_model = ValueModel.from_reward_model(scorer_model)
+    narrow(scorer_model, _dtype(job))
     codec = Codec(load_tokenizer(job["models"]["tokenizer"]), CONTEXT)
     prompts = [Prompt.from_text(text) for text in job["data"]["texts"]]
     assert codec.encode_prompts(prompts) == job["data"]["prompts"]
@@ -122,8 +126,8 @@ def optimize_policy(job: Mapping[str, Any], turns: Listener, directory: Path) ->
         facts = {"tokens": scorer.take(), "answers": count, "episodes": count, "steps": settings["epochs"]}
         turns.done(count, facts)
 
-    run = _run(directory, _Steps(1, finished), microbatch=settings["micro"])
-    ppo(policy, reference, ValueModel.from_reward_model(scorer_model), scorer, prompts, codec, config, run)
+    run = _run(job, directory, _Steps(1, finished), microbatch=settings["micro"])
+    ppo(policy, reference, value_model, scorer, prompts, codec, config, run)
 
 
 def floor(job: Mapping[str, Any], turns: Listener, directory: Path) -> None:
@@ -187,10 +191,15 @@ def _classifier(job: Mapping[str, Any]) -> RewardModel:
     return RewardModel(ready(network, "cpu"))
 
 
-def _run(directory: Path, sink: Sink, microbatch: int = 64) -> Run:
+def _dtype(job: Mapping[str, Any]) -> torch.dtype:
+    dtype: torch.dtype = getattr(torch, job["settings"].get("dtype", "float32"))
+    return dtype
+
+
+def _run(job: Mapping[str, Any], directory: Path, sink: Sink, microbatch: int = 64) -> Run:
     return Run(
         dir=directory,
-        runtime=start_runtime("cpu", microbatch=microbatch),
+        runtime=start_runtime("cpu", job["settings"].get("dtype", "float32"), microbatch),
         metrics=MetricLogger(directory / "metrics.jsonl", [sink]),
         progress=SilentProgress(),
         seed=0,

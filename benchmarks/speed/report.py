@@ -86,13 +86,18 @@ def markdown(document: Mapping[str, Any], outcomes: Sequence[Outcome]) -> str:
     lines += [
         "Each ratio is of two turns side by side, Heed over the other; the figure is the median, with the smallest and "
         "the largest. Both sides are processes that are alive all the time and work in turn, on the same weights, "
-        "prompts and documents, in float32; the first turn is not counted. Only what is of use counts: no padding, no "
-        "token after an answer's end. Memory is the peak of a process, libraries included. The machine may be shared: "
-        "on one thread CPU seconds of the own process are compared, which others hardly change; *others* is how many "
-        "cores other processes kept busy. That both sides did the same work was checked turn by turn: counts, losses, "
-        "and the law of lengths.",
+        f"prompts and documents, {_dtypes(document)}; the first turn is not counted. Only what is of use counts: "
+        "no padding, no token after an answer's end. Memory is the peak of a process, libraries included. The machine "
+        "may be shared: on one thread CPU seconds of the own process are compared, which others hardly change; "
+        "*others* is how many cores other processes kept busy. That both sides did the same work was checked turn by "
+        "turn: counts, losses, and the law of lengths.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _dtypes(document: Mapping[str, Any]) -> str:
+    dtype = document.get("dtype", "float32")
+    return "in float32" if dtype == "float32" else f"Heed in {dtype}, the others in float32"
 
 
 def _heading(threads: int) -> str:
@@ -116,7 +121,7 @@ def _table(outcomes: Sequence[Outcome], of: str) -> list[str]:
             memory += f" (goal {work.memory_target:g})"
         others = max(outcome.heed.others, outcome.other.others)
         rows.append(
-            f"| {work.title} | {outcome.size} | {work.other.name} | {work.unit} | {_rate(outcome.heed, of)} | "
+            f"| {work.title} | {outcome.size} | {outcome.other.name} | {work.unit} | {_rate(outcome.heed, of)} | "
             f"{_rate(outcome.other, of)} | {ratio} | {work.target:g} | {outcome.heed.peak_mib:.0f} / "
             f"{outcome.other.peak_mib:.0f} | {memory} | {others:.1f} |"
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,13 @@ VLLM = Side(name="vLLM", module="benchmarks.speed.peers.vllm_rollouts", environm
 TRL_SFT = Side(name="TRL, bfd packing", module="benchmarks.speed.peers.trl_sft", environment="trl")
 TRL_REWARD = Side(name="TRL", module="benchmarks.speed.peers.trl_reward", environment="trl")
 TRL_PPO = Side(name="TRL 1.12", module="benchmarks.speed.peers.trl_ppo", environment="trl-ppo")
+
+
+def in_dtype(side: Side, dtype: str) -> Side:
+    """``side`` with its models in ``dtype``, if it is Heed's; others stay in float32."""
+    if side.module != HEED.module or dtype == "float32":
+        return side
+    return replace(side, name=f"{side.name}, {dtype}", settings={**side.settings, "dtype": dtype})
 
 
 def generation(

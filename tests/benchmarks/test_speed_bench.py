@@ -17,7 +17,17 @@ from benchmarks.speed.environments import Environment, prepare
 from benchmarks.speed.floor import ppo_floor, reward_floor
 from benchmarks.speed.heed_side import KINDS
 from benchmarks.speed.models import SIZES
-from benchmarks.speed.works import HEED, WORKS, Job, Side, UnequalWorkError, Work, check_equal, expected_length
+from benchmarks.speed.works import (
+    HEED,
+    WORKS,
+    Job,
+    Side,
+    UnequalWorkError,
+    Work,
+    check_equal,
+    expected_length,
+    in_dtype,
+)
 
 ROOT = Path(__file__).parents[2]
 Facts = Mapping[str, float]
@@ -37,10 +47,11 @@ def work_named(name: str) -> Work:
     return next(work for work in WORKS if work.name == name)
 
 
-def heed_does(name: str, directory: Path) -> tuple[Job, list[tuple[float, Facts]]]:
+def heed_does(name: str, directory: Path, dtype: str = "float32") -> tuple[Job, list[tuple[float, Facts]]]:
     job = work_named(name).make(directory / "models", "nano", True, {})
     recorder = Recorder()
-    KINDS[job.kind]({**asdict(job), "turns": 2}, recorder, directory)
+    settings = {**job.settings, **in_dtype(HEED, dtype).settings}
+    KINDS[job.kind]({**asdict(job), "settings": settings, "turns": 2}, recorder, directory)
     assert len(recorder.told) == 2
     check_equal(job, {"Heed": [facts for _, facts in recorder.told]})
     return job, recorder.told
@@ -78,6 +89,20 @@ def test_heed_learns_from_every_episode(name: str, tmp_path: Path) -> None:
         assert amount == job.settings["episodes"]
         assert facts["steps"] == job.settings["epochs"]
         assert job.settings["p_eos"] or facts["tokens"] == amount * job.settings["response"]
+
+
+@pytest.mark.parametrize("name", ["generate-eos", "sft", "reward-6", "ppo-eos"])
+def test_heed_does_the_same_in_bfloat16(name: str, tmp_path: Path) -> None:
+    job, narrow = heed_does(name, tmp_path, "bfloat16")
+    _, wide = heed_does(name, tmp_path)
+    check_equal(job, {"bfloat16": [facts for _, facts in narrow], "float32": [facts for _, facts in wide]})
+
+
+def test_only_heed_is_put_in_another_dtype() -> None:
+    assert in_dtype(work_named("sft").other, "bfloat16") == work_named("sft").other
+    assert in_dtype(HEED, "float32") == HEED
+    unshared = in_dtype(work_named("sharing").other, "bfloat16")
+    assert (unshared.name, unshared.settings) == ("Heed, unshared, bfloat16", {"share": False, "dtype": "bfloat16"})
 
 
 def test_expected_length_is_what_sampling_gives() -> None:
