@@ -26,7 +26,7 @@ from heed.generation.cache import SlotCache
 from heed.generation.sampling import draw, row_keys, uniforms
 from heed.generation.shared import SharedCache
 from heed.generation.traits import traits_of
-from heed.models.flat import attention_dtype, fill_cache, is_known
+from heed.models.flat import attention_dtype, is_known
 from heed.models.stepping import Stepper
 from heed.records import StopReason
 from heed.roles import Decoding
@@ -263,7 +263,7 @@ class _Run:
         table = torch.from_numpy(ids).to(self.device)
         positions = self.columns[None, :width].clamp_max(longest)  # padding may reach beyond the context
         if self.known:
-            fill_cache(self.model, table, positions, self.shared or self.cache)
+            self.stepper.read(table, positions, self.shared or self.cache)
         else:
             self.model(
                 input_ids=table,

@@ -54,11 +54,11 @@ def flat_states(
     """
     trunk: Any = model.base_model
     count = len(ids) if wanted is None else len(wanted)
-    ids, positions = _rounded_up(ids), _rounded_up(positions)
+    ids, positions = rounded_up(ids), rounded_up(positions)
     attend = _Attention(layout, len(ids), ids.device)
     x = trunk.embed_tokens(ids)
     rotation = rotation_of(trunk, x, positions)
-    last = None if wanted is None else _rounded_up(wanted)
+    last = None if wanted is None else rounded_up(wanted)
     recompute = trunk.training and trunk.gradient_checkpointing and torch.is_grad_enabled()
     for layer in trunk.layers:
         rows = last if layer is trunk.layers[-1] else None
@@ -67,34 +67,6 @@ def flat_states(
         else:
             x = _layer(layer, x, rotation, attend, rows)
     return normed(trunk.norm, x)[:count]
-
-
-def fill_cache(model: PreTrainedModel, ids: Tensor, positions: Tensor, cache: Any) -> None:
-    """Compute keys and values of prompts, and nothing that only what follows them would need.
-
-    That leaves out the output embedding, and of the last layer all but its keys and values.
-
-    Args:
-        model: one that :func:`is_known`.
-        ids: (rows, width) tokens; padding is on the right, where causal attention never sees it.
-        positions: (1 or rows, width).
-        cache: its layers' ``update`` stores keys and values, (rows, heads, width, size).
-    """
-    trunk: Any = model.base_model
-    rows, real = len(ids), ids.numel()
-    idle = -real % ROWS
-    x = F.pad(trunk.embed_tokens(ids).flatten(0, 1), (0, 0, 0, idle))
-    rotation = rotation_of(trunk, x, _rounded_up(positions.expand_as(ids).flatten()))
-    for layer, kept in zip(trunk.layers, cache.layers, strict=True):
-        attention = layer.self_attn
-        query, key, value = (
-            _table(one[:real], rows) for one in projected(attention, normed(layer.input_layernorm, x), rotation)
-        )
-        kept.update(key, value)
-        if layer is trunk.layers[-1]:
-            return
-        seen = _attended(query, key, value, None, attention.scaling).transpose(1, 2).flatten(0, 1).flatten(1)
-        x = _after_attention(layer, x, F.pad(seen, (0, 0, 0, idle)))
 
 
 def attention_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
@@ -175,30 +147,30 @@ class _Attention:
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """(M, heads * size) from queries, keys and values (M, heads, size)."""
         if self.rows:
-            q, k, v = (_table(one[: self.real], self.rows) for one in (query, key, value))
-            seen = _attended(q, k, v, None, scale).transpose(1, 2).flatten(0, 1).flatten(1)
+            q, k, v = (by_row(one[: self.real], self.rows) for one in (query, key, value))
+            seen = attended(q, k, v, None, scale).transpose(1, 2).flatten(0, 1).flatten(1)
             return F.pad(seen, (0, 0, 0, self.idle)) if self.idle else seen
         found = []
         for bucket in self.buckets:
             n = bucket.shape[0]
-            q = _table(query.index_select(0, bucket.queries), n)
-            k = _table(key.index_select(0, bucket.keys), n)
-            v = _table(value.index_select(0, bucket.keys), n)
-            found.append(_attended(q, k, v, bucket.mask, scale).transpose(1, 2).flatten(0, 1).flatten(1))
+            q = by_row(query.index_select(0, bucket.queries), n)
+            k = by_row(key.index_select(0, bucket.keys), n)
+            v = by_row(value.index_select(0, bucket.keys), n)
+            found.append(attended(q, k, v, bucket.mask, scale).transpose(1, 2).flatten(0, 1).flatten(1))
         return torch.cat(found).index_select(0, self.places)
 
 
-def _rounded_up(flat: Tensor) -> Tensor:
+def rounded_up(flat: Tensor) -> Tensor:
     """(M,) filled up with zeros to a multiple of :data:`ROWS`."""
     return F.pad(flat, (0, -len(flat) % ROWS))
 
 
-def _table(flat: Tensor, rows: int) -> Tensor:
+def by_row(flat: Tensor, rows: int) -> Tensor:
     """(rows * length, heads, size) as (rows, heads, length, size)."""
     return flat.view(rows, -1, *flat.shape[1:]).transpose(1, 2)
 
 
-def _attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+def attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """(n, heads, q, size). Fewer heads of keys than of queries are shared among them."""
     grouped = query.shape[1] != key.shape[1]
     return F.scaled_dot_product_attention(

@@ -1,6 +1,6 @@
-"""One more token in each of many rows, over and over: the trunk as a sampler needs it.
+"""The trunk as a sampler needs it: prompts once, then one more token in each of many rows, over and over.
 
-The same computation as :mod:`heed.models.flat`, arranged for a handful of rows and weights that stay as they are.
+The same computation as :mod:`heed.models.flat`, arranged for weights that stay as they are, and for few rows.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from heed.models.flat import is_plain, normed, rotated, rotation_of
+from heed.models.flat import ROWS, attended, by_row, is_plain, normed, rotated, rotation_of, rounded_up
 from heed.ops.linear import multiplier
 
 Products = Callable[[Tensor], Sequence[Tensor]]
@@ -32,6 +33,28 @@ class Stepper:
         self.trunk, self.layers = trunk, [_Layer(layer) for layer in trunk.layers]
         self.head = _side_by_side(model.get_output_embeddings())  # type: ignore[no-untyped-call]
 
+    def read(self, ids: Tensor, positions: Tensor, cache: Any) -> None:
+        """Compute keys and values of prompts, and nothing that only what follows them would need.
+
+        That leaves out the output embedding, and of the last layer what comes after its keys and values.
+
+        Args:
+            ids: (rows, width) tokens; padding is on the right, where causal attention never sees it.
+            positions: (1 or rows, width).
+            cache: its layers' ``update`` stores keys and values, (rows, heads, width, size).
+        """
+        rows, real = len(ids), ids.numel()
+        idle = -real % ROWS
+        x = F.pad(self.trunk.embed_tokens(ids).flatten(0, 1), (0, 0, 0, idle))
+        rotation = rotation_of(self.trunk, x, rounded_up(positions.expand_as(ids).flatten()))
+        for layer, kept in zip(self.layers, cache.layers, strict=True):
+            query, key, value = (by_row(one[:real], rows) for one in layer.projected(x, rotation))
+            kept.update(key, value)
+            if layer is self.layers[-1]:
+                return
+            seen = attended(query, key, value, None, layer.scaling).transpose(1, 2).flatten(0, 1).flatten(1)
+            x = layer.after_attention(x, F.pad(seen, (0, 0, 0, idle)))
+
     def logits(self, ids: Tensor, positions: Tensor, cache: Any) -> Tensor:
         """(rows, V): what follows one more token in each of some rows.
 
@@ -44,29 +67,33 @@ class Stepper:
         x = self.trunk.embed_tokens(ids)
         rotation = rotation_of(self.trunk, x, positions)
         for layer, kept in zip(self.layers, cache.layers, strict=True):
-            x = layer(x, rotation, kept)
+            query, key, value = layer.projected(x, rotation)
+            x = layer.after_attention(x, kept.attend(query * layer.scaling, key, value))
         [logits] = self.head(normed(self.trunk.norm, x))
         return logits
 
 
 class _Layer:
-    """One block."""
+    """One block, in its two halves."""
 
     def __init__(self, layer: Any) -> None:
         self.layer, self.attention, self.mlp = layer, layer.self_attn, layer.mlp
+        self.scaling: float = self.attention.scaling
         self.project = _side_by_side(self.attention.q_proj, self.attention.k_proj, self.attention.v_proj)
         self.out = _side_by_side(self.attention.o_proj)
         self.gate_and_up = _side_by_side(self.mlp.gate_proj, self.mlp.up_proj)
         self.down = _side_by_side(self.mlp.down_proj)
 
-    def __call__(self, x: Tensor, rotation: tuple[Tensor, Tensor], kept: Any) -> Tensor:
-        """(rows, D) -> (rows, D)."""
+    def projected(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (rows, heads, size), the first two rotated; in the dtype of attention."""
         shape = (len(x), -1, self.attention.head_dim)
         query, key, value = (one.view(shape) for one in self.project(normed(self.layer.input_layernorm, x)))
         if hasattr(self.attention, "q_norm"):
             query, key = normed(self.attention.q_norm, query), normed(self.attention.k_norm, key)
-        query = rotated(query, rotation) * self.attention.scaling
-        seen = kept.attend(query, rotated(key, rotation), value.to(query.dtype))
+        return rotated(query, rotation), rotated(key, rotation), value.to(rotation[0].dtype)
+
+    def after_attention(self, x: Tensor, seen: Tensor) -> Tensor:
+        """The states (rows, D) after the block, of tokens that have ``seen`` (rows, heads * size) of the others."""
         [change] = self.out(seen.to(x.dtype))
         x = x + change
         gate, up = self.gate_and_up(normed(self.layer.post_attention_layernorm, x))
