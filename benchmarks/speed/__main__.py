@@ -85,7 +85,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--peers", type=Path, default=ROOT / "build" / "bench-peers", help="where peers are installed")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench", help="where tables go")
     parser.add_argument("--torch-index", help="another index to take PyTorch from")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.sweep and options.dtype != "float32":
+        parser.error("--sweep is in float32: its floor is. Leave out --dtype.")
+    return options
 
 
 def _environments(options: argparse.Namespace, works: Sequence[Work]) -> dict[str, Environment]:

@@ -93,8 +93,8 @@ def test_heed_learns_from_every_episode(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["generate-eos", "sft", "reward-6", "ppo-eos"])
 def test_heed_does_the_same_in_bfloat16(name: str, tmp_path: Path) -> None:
-    job, narrow = heed_does(name, tmp_path, "bfloat16")
-    _, wide = heed_does(name, tmp_path)
+    job, narrow = heed_does(name, tmp_path / "narrow", "bfloat16")
+    _, wide = heed_does(name, tmp_path / "wide")
     check_equal(job, {"bfloat16": [facts for _, facts in narrow], "float32": [facts for _, facts in wide]})
 
 

@@ -13,9 +13,10 @@ from heed.config import RunConfig, config_hash, override
 from heed.errors import ConfigError
 from heed.planning.calibration import _read, affordable, measured_machine, no_slower
 from heed.planning.costs import Work
+from heed.planning.loads import Held, Load
 from heed.planning.machines import GPUS, Machine, Speed, find_gpu, from_data_sheet
 from heed.planning.planner import Place, plan
-from heed.planning.prediction import StagePrediction, schedule
+from heed.planning.prediction import StagePrediction, predict_stage, schedule
 from heed.planning.shapes import shape_of
 from heed.recipes import find
 
@@ -79,6 +80,27 @@ def test_a_work_takes_its_operations_or_its_bytes_and_its_kernels() -> None:
     assert machine().seconds(work) == 2 + 2 + 1 + 1 + 1  # the last two: tables of attention, kernels
     assert machine().seconds(Work(kind="update", bytes=5000, launches=2)) == 5 + 1
     assert machine().seconds(Work(kind="decode", linear_flops=200, bytes=5000)) == 5
+
+
+def test_what_is_held_in_turn_counts_once() -> None:
+    """Weights stay; then the larger of an update (4 + 5), sampling (6 + 2) and a checkpoint (7)."""
+    sizes = {"weights": 1, "gradients": 4, "activations": 5, "checkpoint": 7}
+    sizes |= {"cache of answers": 6, "weights packed for sampling": 2}
+    load = Load(
+        name="ppo",
+        title="PPO",
+        after=(),
+        alone=False,
+        perhaps=False,
+        in_float32=False,
+        tokens=0,
+        parts=(),
+        held=tuple(Held(name=name, bytes=size, on_host=name.startswith("weights p")) for name, size in sizes.items()),
+    )
+    assert predict_stage(load, machine()).peak_bytes == machine().process_bytes + 1 + 9
+    sampling = replace(load, held=tuple(one for one in load.held if one.name != "activations"))
+    assert predict_stage(sampling, machine()).peak_bytes == machine().process_bytes + 1 + 8
+    assert predict_stage(sampling, from_data_sheet("H200")).peak_bytes == 1 + 7  # nothing is packed on a GPU
 
 
 def test_stages_start_as_soon_as_there_is_room_and_those_before_are_done() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from heed.config import RunConfig
+from heed.models.flat import FAMILIES
 from heed.planning import memory
 from heed.planning.batches import draws, sampling
 from heed.planning.costs import Head, Pass, Work, decode_work, forward_work, train_work, update_work
@@ -35,7 +36,7 @@ class Held:
     name: str
     bytes: float
     on_host: bool = False
-    """In the machine's own memory even where models are on a GPU."""
+    """Never in a GPU's memory, wherever models are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +165,15 @@ def answering(given: Given, prompts: int, n: int, *, slots: int = SLOTS, shot: b
     return tuple(done)
 
 
-def slots_held(given: Given, prompts: int) -> Held:
-    """The engine's cache, with room for the longest prompt and the longest answer."""
+def sampling_held(given: Given, prompts: int) -> tuple[Held, Held]:
+    """The engine's cache, with room for the longest prompt and the longest answer; and its copy of the weights."""
     longest = max(given.sample.prompts) + given.config.ppo.max_new_tokens
-    slots = min(SLOTS, prompts)
-    return Held(name="cache of answers", bytes=memory.slots_bytes(given.shape, slots, longest, given.precision.number))
+    slots, shape = min(SLOTS, prompts), given.shape
+    packed = shape.layers * shape.layer_matrices + shape.embedding if shape.family in FAMILIES else 0
+    return (
+        Held(name="cache of answers", bytes=memory.slots_bytes(shape, slots, longest, given.precision.number)),
+        Held(name="weights packed for sampling", bytes=given.weights(packed), on_host=True),
+    )
 
 
 def prompts_held(given: Given) -> Held:

@@ -189,8 +189,8 @@ def schedule(stages: Sequence[StagePrediction], side_by_side: int) -> tuple[floa
 
 
 def _peak(held: Mapping[str, float]) -> float:
-    """A checkpoint is written when gradients, activations and caches are gone, so the larger of the two counts."""
-    passing = sum(held.get(name, 0.0) for name in ("gradients", "activations"))
-    cache, checkpoint = held.get("cache of answers", 0.0), held.get("checkpoint", 0.0)
-    known = ("gradients", "activations", "cache of answers", "checkpoint")
-    return sum(size for name, size in held.items() if name not in known) + max(passing, cache, checkpoint)
+    """Updates, sampling and checkpoints come one after the other, so that the largest of the three counts."""
+    in_turn = (("gradients", "activations"), ("cache of answers", "weights packed for sampling"), ("checkpoint",))
+    passing = {name for names in in_turn for name in names}
+    kept = sum(size for name, size in held.items() if name not in passing)
+    return kept + max(sum(held.get(name, 0.0) for name in names) for names in in_turn)

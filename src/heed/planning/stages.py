@@ -25,7 +25,7 @@ from heed.planning.loads import (
     learning,
     prompts_held,
     rows_held,
-    slots_held,
+    sampling_held,
 )
 from heed.planning.memory import Trained
 
@@ -151,7 +151,7 @@ def _rank(given: Given, purpose: str, judges: int) -> tuple[list[Part], list[Hel
     parts += [Part(name=name, host_seconds=seconds) for name, seconds in host.items()]
     held = [
         Held(name="weights", bytes=given.weights(given.shape.parameters)),
-        slots_held(given, min(1000, count) * k),
+        *sampling_held(given, min(1000, count) * k),
         prompts_held(given),
         Held(name="rankings", bytes=rankings * given.sample.host.bytes.get("ranking", 0.0), on_host=True),
     ]
@@ -255,7 +255,7 @@ def _ppo(given: Given, settings: PPOConfig, watched: bool) -> tuple[list[Part], 
         Held(name="reference", bytes=reference),
         Held(name="reward model", bytes=given.weights(shape.trunk_parameters) * scores),
         Held(name="average of weights", bytes=4.0 * policy.moving),
-        slots_held(given, count),
+        *sampling_held(given, count),
         prompts_held(given),
     ]
     return parts, [*held, *([rows_held(given)] if rows else [])]
@@ -297,7 +297,7 @@ def _evaluate(given: Given) -> tuple[list[Part], list[Held]]:
     parts.append(Part(name="judge, encode, decode", host_seconds=host))
     held = [
         Held(name="weights", bytes=4.0 * (models + 3) * shape.parameters),
-        slots_held(given, pool * 32),
+        *sampling_held(given, pool * 32),
         prompts_held(given),
         Held(name="rankings", bytes=validation * sample.host.bytes.get("ranking", 0.0), on_host=True),
     ]
