@@ -166,7 +166,7 @@ class SlotCache(Cache):
 
     def begin_prefill(self, first: int, rows: Tensor, width: int) -> None:
         """The next forward pass is of prompts: slot ``first + i`` takes the first ``width`` columns of ``rows[i]``."""
-        self._make_room(width)
+        self._make_room(min(width + 1, self.longest))  # and for the first step
         self.place.positions, self.place.rows, self.place.width, self.place.first = None, rows, width, first
 
     def begin_step(self, rows: Tensor, positions: Tensor, width: int, mask: Tensor | None = None) -> None:

@@ -5,17 +5,16 @@ The same computation as :mod:`heed.models.flat`, arranged for weights that stay 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from heed.models.flat import ROWS, attended, by_row, is_plain, normed, rotated, rotation_of, rounded_up
 from heed.ops.linear import multiplier
-
-Products = Callable[[Tensor], Sequence[Tensor]]
 
 
 class Stepper:
@@ -69,8 +68,7 @@ class Stepper:
         for layer, kept in zip(self.layers, cache.layers, strict=True):
             query, key, value = layer.projected(x, rotation)
             x = layer.after_attention(x, kept.attend(query * layer.scaling, key, value))
-        [logits] = self.head(normed(self.trunk.norm, x))
-        return logits
+        return self.head(normed(self.trunk.norm, x))
 
 
 class _Layer:
@@ -79,6 +77,8 @@ class _Layer:
     def __init__(self, layer: Any) -> None:
         self.layer, self.attention, self.mlp = layer, layer.self_attn, layer.mlp
         self.scaling: float = self.attention.scaling
+        self.shared: int = self.attention.v_proj.out_features // self.attention.head_dim
+        """Heads of keys and of values; several heads of queries may share one."""
         self.project = _side_by_side(self.attention.q_proj, self.attention.k_proj, self.attention.v_proj)
         self.out = _side_by_side(self.attention.o_proj)
         self.gate_and_up = _side_by_side(self.mlp.gate_proj, self.mlp.up_proj)
@@ -86,23 +86,24 @@ class _Layer:
 
     def projected(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each (rows, heads, size), the first two rotated; in the dtype of attention."""
-        shape = (len(x), -1, self.attention.head_dim)
-        query, key, value = (one.view(shape) for one in self.project(normed(self.layer.input_layernorm, x)))
+        heads = self.project(normed(self.layer.input_layernorm, x)).view(len(x), -1, self.attention.head_dim)
+        turning, value = heads[:, : -self.shared], heads[:, -self.shared :]
         if hasattr(self.attention, "q_norm"):
-            query, key = normed(self.attention.q_norm, query), normed(self.attention.k_norm, key)
-        return rotated(query, rotation), rotated(key, rotation), value.to(rotation[0].dtype)
+            query, key = turning[:, : -self.shared], turning[:, -self.shared :]
+            turning = torch.cat((normed(self.attention.q_norm, query), normed(self.attention.k_norm, key)), dim=1)
+        turned = rotated(turning, rotation)
+        return turned[:, : -self.shared], turned[:, -self.shared :], value.to(turned.dtype)
 
     def after_attention(self, x: Tensor, seen: Tensor) -> Tensor:
         """The states (rows, D) after the block, of tokens that have ``seen`` (rows, heads * size) of the others."""
-        [change] = self.out(seen.to(x.dtype))
-        x = x + change
-        gate, up = self.gate_and_up(normed(self.layer.post_attention_layernorm, x))
-        [change] = self.down(self.mlp.act_fn(gate) * up)
-        return x + change
+        x = x + self.out(seen.to(x.dtype))
+        gate_and_up = self.gate_and_up(normed(self.layer.post_attention_layernorm, x))
+        width = gate_and_up.shape[1] // 2
+        return x + self.down(self.mlp.act_fn(gate_and_up[:, :width]) * gate_and_up[:, width:])
 
 
-def _side_by_side(*modules: Any) -> Products:
-    """What each of some linear maps makes of the same states. Maps that are not plain (adapters) are called."""
+def _side_by_side(*modules: Any) -> Callable[[Tensor], Tensor]:
+    """What some linear maps make of the same states, side by side. Maps that are not plain (adapters) are called."""
     if all(is_plain(module) for module in modules):
         return multiplier([module.weight for module in modules], [module.bias for module in modules])
-    return lambda x: [module(x) for module in modules]
+    return lambda x: torch.cat([module(x) for module in modules], dim=-1)

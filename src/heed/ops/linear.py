@@ -51,28 +51,28 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _multiplied(x, weight, bias)
 
 
-def multiplier(
-    weights: Sequence[Tensor], biases: Sequence[Tensor | None] | None = None
-) -> Callable[[Tensor], Sequence[Tensor]]:
-    """``x -> [linear(x, weight, bias), ...]`` for many ``x`` without gradients, while the weights stay as they are.
+def multiplier(weights: Sequence[Tensor], biases: Sequence[Tensor | None] | None = None) -> Callable[[Tensor], Tensor]:
+    """``x -> `` each ``linear(x, weight, bias)`` side by side, for many ``x`` without gradients, while weights stay.
 
-    Where that is of use, it holds a copy of the weights, one under the other, in the order in which they are read: one
-    product gives all of them, as views side by side.
+    Where that is of use, it holds a copy of the weights, one under the other, in the order in which they are read: then
+    it is one product.
 
     Args:
         weights: each (F_i, D).
         biases: each (F_i,) or None; none at all when None.
+
+    Returns:
+        a function from (M, D) to (M, sum of the F_i).
     """
     biases = biases or [None] * len(weights)
     if not _is_packed(weights):
-        return lambda x: [linear(x, weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+        return lambda x: torch.cat([linear(x, *one) for one in zip(weights, biases, strict=True)], dim=-1)
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(torch.cat([one.detach() for one in weights]), _ROWS_PACKED)
-    sizes = [len(weight) for weight in weights]
     if any(bias is not None for bias in biases):
         bias = torch.cat([one.new_zeros(len(one)) if b is None else b for one, b in zip(weights, biases, strict=True)])
     else:
         bias = None
-    return lambda x: torch.split(_multiplied(x, packed, bias), sizes, dim=-1)
+    return lambda x: _multiplied(x, packed, bias)
 
 
 def _is_packed(weights: Sequence[Tensor]) -> bool:
