@@ -6,7 +6,15 @@ import functools
 from collections.abc import Sequence
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from heed.config import ModelConfig
 from heed.data.batches import EncodedGroup
@@ -16,6 +24,24 @@ from heed.models.loading import build_causal_lm
 from heed.models.reward_model import RewardModel
 
 ARCHITECTURES = ("llama", "qwen3", "gpt2", "gpt_neox")
+SIZES = {
+    "vocab_size": 300,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 96,
+}
+FAMILIES = {
+    "llama": LlamaConfig(**SIZES, attention_bias=True, mlp_bias=True),
+    "llama with stretched positions": LlamaConfig(
+        **SIZES, rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
+    ),
+    "mistral": MistralConfig(**SIZES, sliding_window=None),
+    "qwen2": Qwen2Config(**SIZES),
+    "qwen3": Qwen3Config(**SIZES, head_dim=16),
+}
 EOS_ID, PAD_ID, VOCAB_SIZE, CONTEXT = 0, 1, 300, 64
 """Of the tiny tokenizer and of the tiny models, which go together."""
 
@@ -64,6 +90,16 @@ def tiny_lm(
             if parameter.dim() > 1:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
     return model
+
+
+def scattered_lm(family: str) -> PreTrainedModel:
+    """A model of a family that :mod:`heed.models.flat` knows, with weights so large that every part of it matters."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(FAMILIES[family], attn_implementation="sdpa")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.3)
+    return model.eval()  # type: ignore[no-any-return]
 
 
 def tiny_reward_model(architecture: str = "llama", *, seed: int = 0) -> RewardModel:

@@ -4,40 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, PreTrainedModel, Qwen2Config, Qwen3Config
+from transformers import AutoModelForCausalLM, MistralConfig
 
-from fakes import ARCHITECTURES, PAD_ID, random_groups, tiny_lm
+from fakes import ARCHITECTURES, FAMILIES, PAD_ID, SIZES, random_groups, scattered_lm, tiny_lm
 from heed.data.batches import GroupBatch, make_group_batch
 from heed.models.flat import ROWS, flat_states, is_known
 from heed.models.forward import hidden_states, token_states
-
-SIZES = {
-    "vocab_size": 300,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "intermediate_size": 48,
-    "max_position_embeddings": 96,
-}
-FAMILIES = {
-    "llama": LlamaConfig(**SIZES, attention_bias=True, mlp_bias=True),
-    "llama with stretched positions": LlamaConfig(
-        **SIZES, rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
-    ),
-    "mistral": MistralConfig(**SIZES, sliding_window=None),
-    "qwen2": Qwen2Config(**SIZES),
-    "qwen3": Qwen3Config(**SIZES, head_dim=16),
-}
-
-
-def build(name: str) -> PreTrainedModel:
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(FAMILIES[name], attn_implementation="sdpa")
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.3)
-    return model.eval()  # type: ignore[no-any-return]
 
 
 def batches() -> list[GroupBatch]:
@@ -50,7 +22,7 @@ def batches() -> list[GroupBatch]:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_states_and_gradients_are_those_of_transformers(name: str) -> None:
-    model = build(name)
+    model = scattered_lm(name)
     assert is_known(model)
     for batch in batches():
         gradients = []
@@ -65,7 +37,7 @@ def test_states_and_gradients_are_those_of_transformers(name: str) -> None:
 
 
 def test_recomputing_in_the_backward_pass_changes_nothing() -> None:
-    model, batch = build("qwen3").train(), batches()[0]
+    model, batch = scattered_lm("qwen3").train(), batches()[0]
     plain = torch.autograd.grad(token_states(model, batch).square().sum(), list(model.base_model.parameters()))
     model.gradient_checkpointing_enable()
     again = torch.autograd.grad(token_states(model, batch).square().sum(), list(model.base_model.parameters()))
@@ -84,7 +56,7 @@ def test_unknown_families_and_windows_go_through_transformers() -> None:
 
 def test_bfloat16_is_as_near_as_transformers() -> None:
     """Both against float32: the same order of error."""
-    model, batch = build("llama"), batches()[0]
+    model, batch = scattered_lm("llama"), batches()[0]
     with torch.no_grad():
         exact = token_states(model, batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -94,7 +66,7 @@ def test_bfloat16_is_as_near_as_transformers() -> None:
 
 
 def test_only_the_tokens_that_are_needed_are_computed() -> None:
-    model, batch = build("llama"), batches()[1]
+    model, batch = scattered_lm("llama"), batches()[1]
     ids = batch.input_ids.flatten()[batch.flat_index]
     positions = batch.position_ids.flatten()[batch.flat_index]
     rows: list[int] = []
@@ -111,7 +83,7 @@ def test_only_the_tokens_that_are_needed_are_computed() -> None:
 
 @pytest.mark.parametrize("recompute", [False, True])
 def test_states_of_some_tokens_are_those_among_all(recompute: bool) -> None:
-    model = build("qwen3").train(recompute)
+    model = scattered_lm("qwen3").train(recompute)
     if recompute:
         model.gradient_checkpointing_enable()
     for batch in batches():
