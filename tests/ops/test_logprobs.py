@@ -11,8 +11,9 @@ VOCAB, HIDDEN, TOKENS = 37, 8, 150
 
 @pytest.fixture(autouse=True)
 def many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of 32 rows, so that the 150 tokens are several, the last one incomplete."""
-    monkeypatch.setattr(logprobs, "_CHUNK_NUMBERS", VOCAB * 32)
+    """Chunks of 64 rows, so that the 150 tokens are several, the last one incomplete."""
+    monkeypatch.setattr(logprobs, "_CHUNK_NUMBERS", 1)
+    monkeypatch.setattr(logprobs, "_FULL_SPEED_ROWS", 1)
 
 
 def tensors(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -91,3 +92,9 @@ def test_half_precision_gives_float32_results_close_to_the_exact_ones() -> None:
         found = nll_sum(hidden, weight, targets)
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(-dense(hidden, weight, None, targets).sum().item(), rel=0.02)
+
+
+def test_chunks_are_as_many_rows_as_a_cache_holds_and_a_product_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    rows = {vocab: logprobs._rows_at_a_time(torch.zeros(1), vocab) for vocab in (1024, 8192, 32768, 150_000)}
+    assert rows == {1024: 512, 8192: 128, 32768: 64, 150_000: 64}

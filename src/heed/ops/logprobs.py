@@ -16,8 +16,10 @@ from torch.autograd.function import once_differentiable
 
 from heed.ops.linear import linear
 
-_CHUNK_NUMBERS = 2**20
-"""Logits held at a time on a CPU: 4 MiB in float32, enough rows for a matrix product at full speed."""
+_CHUNK_NUMBERS = 2**19
+"""Logits held at a time on a CPU, 2 MiB in float32: what a processor's cache holds."""
+_FULL_SPEED_ROWS, _MOST_NUMBERS = 128, 2**21
+"""So many rows make a product of matrices at full speed, and are taken as long as they are no more logits than that."""
 
 
 def token_logprobs(
@@ -74,8 +76,9 @@ def are_likeliest(hidden: Tensor, weight: Tensor, targets: Tensor, *, bias: Tens
 
 
 def _rows_at_a_time(hidden: Tensor, vocab_size: int) -> int:
-    numbers = _CHUNK_NUMBERS if hidden.device.type == "cpu" else 256 * _CHUNK_NUMBERS
-    return max(64, numbers // vocab_size // 64 * 64)
+    if hidden.device.type != "cpu":
+        return max(64, 512 * _CHUNK_NUMBERS // vocab_size // 64 * 64)
+    return max(64, min(_FULL_SPEED_ROWS, _MOST_NUMBERS // vocab_size), _CHUNK_NUMBERS // vocab_size) // 64 * 64
 
 
 def _product(states: Tensor, weight: Tensor, bias: Tensor | None, size: int) -> Tensor:

@@ -90,7 +90,7 @@ def calibrate(shape: ModelShape, *, dtype: str, threads: int, memory: float, nam
         decode=decode,
         update=update,
         process_bytes=current_rss_mib() * MIB,
-        chunk_numbers=2**18,
+        chunk_numbers=2**20,
     )
 
 

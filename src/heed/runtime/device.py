@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from heed.errors import ConfigError, nearest
+from heed.runtime.allocation import keep_freed_memory
 
 DTypeName = Literal["float32", "bfloat16"]
 
@@ -42,7 +43,7 @@ class Runtime:
 def start_runtime(
     device: str = "auto", dtype: str = "float32", microbatch: int = 64, threads: int | None = None
 ) -> Runtime:
-    """Look at the machine once.
+    """Look at the machine once, and settle how this process uses it.
 
     Args:
         device: ``"auto"`` takes a CUDA device when there is one, else the CPU; or ``"cpu"``, ``"cuda"``, ``"mps"``,
@@ -70,6 +71,7 @@ def start_runtime(
         if threads < 1:
             raise ConfigError(f"threads is {threads}, expected at least 1")
         torch.set_num_threads(threads)
+    keep_freed_memory()
     return Runtime(
         device=_device(device),
         dtype=_DTYPES[dtype],

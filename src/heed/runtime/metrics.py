@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import json
 import math
 import resource
@@ -16,6 +14,7 @@ from typing import Any, TypeAlias
 from heed.errors import ConfigError
 from heed.files import atomic_write
 from heed.records import Json
+from heed.runtime.allocation import give_back_freed_memory
 
 Sink: TypeAlias = Callable[[int, Mapping[str, float]], None]
 """Another place for numbers to go: called with the step and the figures."""
@@ -87,9 +86,7 @@ def forget_peak_rss() -> None:
 
     A process that does one piece of work after another shall say of each what that one needed. Only Linux can do both.
     """
-    gc.collect()
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)  # the C library keeps what was freed, for later
+    give_back_freed_memory()
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # 5 resets VmHWM, see man proc_pid_clear_refs
 
