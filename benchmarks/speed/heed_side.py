@@ -209,7 +209,7 @@ def _run(job: Mapping[str, Any], directory: Path, sink: Sink, microbatch: int = 
 def main() -> None:
     """Do the job that the command line names, turn by turn."""
     turns, job = Turns(), read_job()
-    torch.set_num_threads(job["threads"])
+    start_runtime("cpu", threads=job["threads"])  # as every command of Heed begins
     with tempfile.TemporaryDirectory() as directory:
         KINDS[job["kind"]](job, turns, Path(directory))
 
