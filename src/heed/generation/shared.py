@@ -140,6 +140,6 @@ def _by_row(table: Tensor, shared: int, plan: Plan) -> Tensor:
 def _below(upper: Tensor | None, lower: Tensor) -> Tensor:
     """Both tables, (rows, heads, width, size), one under the other, filled up with zeros to the wider one's width."""
     if upper is None:
-        return lower
+        return lower.contiguous()  # it is read at every step
     width = max(upper.shape[2], lower.shape[2])
     return torch.cat([torch.nn.functional.pad(one, (0, 0, 0, width - one.shape[2])) for one in (upper, lower)])
