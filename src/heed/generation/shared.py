@@ -18,12 +18,12 @@ from heed.generation.cache import SlotCache, SlotLayer
 class Plan(NamedTuple):
     """Which answers belong to which prompt: P prompts with room for n answers each, and some rows of answers."""
 
-    rows: Tensor
-    """(P * n,) the row in each place; any where there is none."""
-    places: Tensor
-    """(rows,) the place of each."""
-    mask: Tensor
-    """(P, 1, 1, width) additive: which columns a prompt has."""
+    prompts: int
+    """How many there are, P."""
+    order: tuple[Tensor, Tensor] | None
+    """(P * n,) the row in each place, any where there is none; (rows,) the place of each. None where they are equal."""
+    mask: Tensor | None
+    """(P, 1, 1, width) additive: which columns a prompt has. None where all have all."""
 
 
 class SharedLayer:
@@ -56,7 +56,8 @@ class SharedLayer:
         keys, values = self.answers.update(key[:, :, None], value[:, :, None])
         queries = query.view(len(query), keys.shape[1], -1, query.shape[2])
         own = (keys @ queries.transpose(2, 3)).transpose(2, 3) + own_mask
-        of_prompt = _by_prompt(queries, plan) @ self.keys.transpose(2, 3) + plan.mask
+        of_prompt = _by_prompt(queries, plan) @ self.keys.transpose(2, 3)
+        of_prompt = of_prompt if plan.mask is None else of_prompt + plan.mask
         width = of_prompt.shape[3]
         weights = torch.cat((_by_row(of_prompt, queries.shape[2], plan), own), dim=-1).softmax(dim=-1)
         seen = _by_row(_by_prompt(weights[..., :width], plan) @ self.values, queries.shape[2], plan)
@@ -118,23 +119,33 @@ class SharedCache:
         places[order] = prompts * self.n + np.arange(active) - first
         at = np.zeros(len(self.lengths) * self.n, dtype=np.int64)
         at[places[:active]] = np.arange(active)
-        hidden = torch.from_numpy(np.arange(like.shape[2]) >= self.lengths[:, None])[:, None, None].to(like.device)
-        mask = torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(hidden, -torch.inf)
-        return Plan(torch.from_numpy(at).to(like.device), torch.from_numpy(places).to(like.device), mask)
+        table = None
+        if not np.array_equal(at, places):
+            table = torch.from_numpy(at).to(like.device), torch.from_numpy(places).to(like.device)
+        return Plan(len(self.lengths), table, _mask(self.lengths, like))
+
+
+def _mask(lengths: np.ndarray, like: Tensor) -> Tensor | None:
+    """(prompts, 1, 1, width) additive: minus infinity after a prompt's end. None if no prompt ends before the last."""
+    if (lengths == like.shape[2]).all():
+        return None
+    hidden = torch.from_numpy(np.arange(like.shape[2]) >= lengths[:, None])[:, None, None].to(like.device)
+    return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(hidden, -torch.inf)
 
 
 def _by_prompt(table: Tensor, plan: Plan) -> Tensor:
     """(rows, kv heads, shared, x) as (prompts, kv heads, n * shared, x)."""
     _, heads, shared, size = table.shape
-    placed = table.index_select(0, plan.rows).view(len(plan.mask), -1, heads, shared, size)
-    return placed.transpose(1, 2).reshape(len(plan.mask), heads, -1, size)
+    table = table if plan.order is None else table.index_select(0, plan.order[0])
+    placed = table.view(plan.prompts, -1, heads, shared, size)
+    return placed.transpose(1, 2).reshape(plan.prompts, heads, -1, size)
 
 
 def _by_row(table: Tensor, shared: int, plan: Plan) -> Tensor:
     """(prompts, kv heads, n * shared, x) as (rows, kv heads, shared, x)."""
     prompts, heads, _, size = table.shape
     placed = table.view(prompts, heads, -1, shared, size).transpose(1, 2).flatten(0, 1)
-    return placed.index_select(0, plan.places)
+    return placed if plan.order is None else placed.index_select(0, plan.order[1])
 
 
 def _below(upper: Tensor | None, lower: Tensor) -> Tensor:
