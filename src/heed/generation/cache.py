@@ -97,12 +97,9 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         assert place.rows is not None
         if place.positions is None:
             filled = slice(place.first, place.first + len(place.rows))
-            is_each_once = len(place.rows) == len(
-                key_states
-            )  # then they are in order, and nothing has to be copied first
-            keys, values = (
-                one if is_each_once else one.index_select(0, place.rows) for one in (key_states, value_states)
-            )
+            keys, values = key_states, value_states
+            if len(place.rows) != len(keys):  # else each is there once, in order
+                keys, values = keys.index_select(0, place.rows), values.index_select(0, place.rows)
             self.keys[filled, :, : place.width] = keys
             self._values_by_column()[filled, :, : place.width] = values
             return key_states, value_states
