@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from fakes import ARCHITECTURES, EOS_ID, PAD_ID, random_groups, tiny_lm, tiny_reward_model
 from heed.data.batches import EncodedGroup, Example, GroupBatch, make_group_batch, make_row_batch, make_sequence_batch
 from heed.data.packing import pack_examples
-from heed.models.forward import hidden_states, lm_loss_sum, response_logprobs
+from heed.models.forward import hidden_states, lm_loss_sum, response_logprobs, response_loss
 from heed.models.value_model import ValueModel
 
 TOLERANCE = {"rtol": 0.0, "atol": 1e-5}
@@ -47,6 +47,25 @@ def test_logprobs_equal_one_by_one(architecture: str, temperature: float) -> Non
             torch.testing.assert_close(found[row, : len(answer)], expected, **TOLERANCE)
     assert found.min() < -5  # the test would be empty if all tokens were about as likely
     assert (found[~batch.response_mask] == 0).all()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_loss_of_response_tokens_is_that_of_their_logprobs(architecture: str) -> None:
+    model, batch = tiny_lm(architecture), make_group_batch(random_groups(), PAD_ID)
+    mask = batch.response_mask
+    factors = torch.linspace(-1.0, 2.0, int(mask.sum()))
+
+    def loss(logprobs: Tensor, rows: slice) -> Tensor:
+        return (factors[rows] * logprobs.square()).sum()
+
+    expected = loss(response_logprobs(model, batch, temperature=0.7)[mask], slice(0, len(factors)))
+    found = response_loss(model, batch, loss, temperature=0.7)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-3)
+    weights = list(model.parameters())
+    for gradient, reference in zip(
+        torch.autograd.grad(found, weights), torch.autograd.grad(expected, weights), strict=True
+    ):
+        torch.testing.assert_close(gradient, reference, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from heed.ops import logprobs
-from heed.ops.logprobs import nll_sum, token_logprobs
+from heed.ops.logprobs import logprob_loss, nll_sum, token_logprobs
 
 VOCAB, HIDDEN, TOKENS = 37, 8, 150
 
@@ -58,6 +58,33 @@ def test_nll_sum_equals_cross_entropy_forward_and_backward(with_bias: bool) -> N
         torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-4)
     with torch.no_grad():
         torch.testing.assert_close(nll_sum(hidden, weight, targets, bias=used) / 7, expected)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_a_loss_of_each_token_is_that_of_all_of_them_forward_and_backward(with_bias: bool, temperature: float) -> None:
+    """Curved, with a kink, and another one for each row: what PPO's clipped surrogate is."""
+    hidden, weight, bias, targets = tensors(torch.float32)
+    leaves = [hidden, weight, bias] if with_bias else [hidden, weight]
+    used = bias if with_bias else None
+    factors = torch.randn(TOKENS, generator=torch.Generator().manual_seed(1))
+    seen: list[slice] = []
+
+    def loss(logprobs: Tensor, rows: slice) -> Tensor:
+        seen.append(rows)
+        return (factors[rows] * (logprobs + 3.0).exp().clamp(max=2.0)).sum()
+
+    expected = loss(dense(hidden, weight, used, targets, temperature), slice(0, TOKENS))
+    found = logprob_loss(hidden, weight, targets, loss, bias=used, temperature=temperature) * 0.5
+    torch.testing.assert_close(found, expected * 0.5, rtol=1e-4, atol=1e-4)
+    assert [(rows.start, rows.stop) for rows in seen[1:]] == [(0, 64), (64, 128), (128, 192)]
+    for gradient, reference in zip(
+        torch.autograd.grad(found, leaves), torch.autograd.grad(expected * 0.5, leaves), strict=True
+    ):
+        torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        again = logprob_loss(hidden, weight, targets, loss, bias=used, temperature=temperature)
+        torch.testing.assert_close(again, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_head_of_zeros_is_uniform() -> None:

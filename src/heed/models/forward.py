@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from heed.data.batches import GroupBatch, SequenceBatch
 from heed.models.flat import flat_states, is_known
 from heed.models.recompute import recomputing
-from heed.ops.logprobs import nll_sum, token_logprobs
+from heed.ops.logprobs import TokenLoss, logprob_loss, nll_sum, token_logprobs
 
 
 class NLLSum(NamedTuple):
@@ -79,6 +79,22 @@ def response_logprobs(model: PreTrainedModel, batch: GroupBatch, *, temperature:
     targets = batch.response_ids[batch.response_mask]
     logprobs = token_logprobs(states, head.weight, targets, bias=head.bias, temperature=temperature)
     return spread(logprobs, batch.response_mask)
+
+
+def response_loss(model: PreTrainedModel, batch: GroupBatch, loss: TokenLoss, *, temperature: float = 1.0) -> Tensor:
+    """A loss that is a sum over response tokens, in which each log-probability stands by itself: a float32 scalar.
+
+    Args:
+        model: a causal language model.
+        batch: answer groups of M response tokens.
+        loss: see :func:`heed.ops.logprobs.logprob_loss`; rows are of the M tokens in the order of
+            ``tensor[batch.response_mask]``.
+        temperature: what the sampler divided the logits by.
+    """
+    states = response_states(model, batch)
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    targets = batch.response_ids[batch.response_mask]
+    return logprob_loss(states, head.weight, targets, loss, bias=head.bias, temperature=temperature)
 
 
 def response_states(model: PreTrainedModel, batch: GroupBatch) -> Tensor:

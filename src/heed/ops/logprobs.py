@@ -1,12 +1,13 @@
 """Log-probabilities of given tokens from hidden states, never holding all logits at once.
 
 The logits of a batch, (tokens, V), are by far the largest tensor of a language model. They are made a few hundred rows
-at a time, small enough to stay in a processor's cache, and thrown away; the backward pass makes them again, or, for the
-plain language-model loss, has its gradient ready from the forward pass.
+at a time, small enough to stay in a processor's cache, and thrown away; the backward pass makes them again, or, for a
+loss that is a sum over tokens, has its gradient ready from the forward pass.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +21,9 @@ _CHUNK_NUMBERS = 2**19
 """Logits held at a time on a CPU, 2 MiB in float32: what a processor's cache holds."""
 _FULL_SPEED_ROWS, _MOST_NUMBERS = 128, 2**21
 """So many rows make a product of matrices at full speed, and are taken as long as they are no more logits than that."""
+
+TokenLoss = Callable[[Tensor, slice], Tensor]
+"""From the log-probabilities of some rows, (m,), and which rows these are, to what they add to a loss, a scalar."""
 
 
 def token_logprobs(
@@ -46,23 +50,41 @@ def token_logprobs(
     return logprobs
 
 
-def nll_sum(hidden: Tensor, weight: Tensor, targets: Tensor, *, bias: Tensor | None = None) -> Tensor:
-    """Sum of the negative log-probabilities of the targets: a float32 scalar.
+def logprob_loss(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    loss: TokenLoss,
+    *,
+    bias: Tensor | None = None,
+    temperature: float = 1.0,
+) -> Tensor:
+    """A loss that is a sum over tokens of something of each one's log-probability: a float32 scalar.
 
-    The same number as ``-token_logprobs(...).sum()``, and faster to train on: since every token's gradient
-    has the same weight, the forward pass makes the gradient while it has the logits.
+    The same number as ``loss(token_logprobs(...), slice(0, M))``, and faster to train on: since what a token adds
+    depends on no other token, the forward pass makes the gradient while it has the logits.
 
     Args:
         hidden: (M, D) the state that predicts each target.
         weight: (V, D) output embedding.
         targets: (M,) token ids.
+        loss: called with some of the log-probabilities, (m,), and which rows these are; gives what they add, a scalar.
         bias: (V,) of the output embedding, if it has one.
+        temperature: what sampling divides the logits by.
     """
     assert hidden.dim() == 2 and weight.dim() == 2 and targets.shape == hidden.shape[:1]
     if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
-        total: Tensor = _NLLSum.apply(hidden, weight, bias, targets)  # type: ignore[no-untyped-call]
+        total: Tensor = _LogprobLoss.apply(  # type: ignore[no-untyped-call]
+            hidden, weight, bias, targets, temperature, loss
+        )
         return total
-    return -token_logprobs(hidden, weight, targets, bias=bias).sum()
+    logprobs = token_logprobs(hidden, weight, targets, bias=bias, temperature=temperature)
+    return loss(logprobs, slice(0, len(targets)))
+
+
+def nll_sum(hidden: Tensor, weight: Tensor, targets: Tensor, *, bias: Tensor | None = None) -> Tensor:
+    """Sum of the negative log-probabilities of the targets: a float32 scalar. See :func:`logprob_loss`."""
+    return logprob_loss(hidden, weight, targets, lambda logprobs, _: -logprobs.sum(), bias=bias)
 
 
 @torch.no_grad()
@@ -120,7 +142,7 @@ class _TokenLogprobs(torch.autograd.Function):
         hidden, weight, bias, targets = ctx.saved_tensors
         needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         head, head_bias = weight.to(ctx.dtype), None if bias is None else bias.to(ctx.dtype)
-        scale = grads[0] / ctx.temperature
+        slope = grads[0] / ctx.temperature
         grad_hidden = torch.empty_like(hidden) if needs_hidden else None
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
         grad_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
@@ -130,9 +152,10 @@ class _TokenLogprobs(torch.autograd.Function):
             logits = _product(states, head, head_bias, size).float()
             if ctx.temperature != 1.0:
                 logits /= ctx.temperature
-            grad = logits.softmax(dim=-1).mul_(-scale[rows, None])
-            grad.scatter_add_(1, targets[rows, None], scale[rows, None])
-            _accumulate(grad, states, head, rows, size, grad_hidden, grad_weight, grad_bias)
+            likely = logits.softmax(dim=-1)
+            _accumulate(
+                likely, targets[rows], slope[rows], states, head, rows, size, grad_hidden, grad_weight, grad_bias
+            )
         return (
             grad_hidden,
             None if grad_weight is None else grad_weight.to(weight.dtype),
@@ -142,9 +165,17 @@ class _TokenLogprobs(torch.autograd.Function):
         )
 
 
-class _NLLSum(torch.autograd.Function):
+class _LogprobLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        temperature: float,
+        loss: TokenLoss,
+    ) -> Tensor:
         dtype = _compute_dtype(hidden)
         head, head_bias = weight.to(dtype), None if bias is None else bias.to(dtype)
         grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
@@ -155,14 +186,17 @@ class _NLLSum(torch.autograd.Function):
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         size = _rows_at_a_time(hidden, len(weight))
         for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
-            states, chosen = hidden[rows].to(dtype), targets[rows, None]
+            states, chosen = hidden[rows].to(dtype), targets[rows]
             logits = _product(states, head, head_bias, size).float()
-            chosen_logits, top = logits.gather(1, chosen), logits.amax(dim=-1)
-            grad = logits.softmax(dim=-1)
-            log_total = top - grad.amax(dim=-1).log()  # the largest probability is 1 / sum exp(logit - top)
-            total += log_total.sum() - chosen_logits.sum()
-            grad.scatter_add_(1, chosen, torch.full_like(chosen_logits, -1.0))
-            _accumulate(grad, states, head, rows, size, grad_hidden, grad_weight, grad_bias)
+            if temperature != 1.0:
+                logits /= temperature
+            margin = logits.gather(1, chosen[:, None])[:, 0] - logits.amax(dim=-1)
+            likely = logits.softmax(dim=-1)
+            logprobs = margin + likely.amax(dim=-1).log()  # the largest probability is 1 / sum exp(logit - top)
+            added, slope = _with_slope(loss, logprobs, rows)
+            total += added
+            slope = slope / temperature
+            _accumulate(likely, chosen, slope, states, head, rows, size, grad_hidden, grad_weight, grad_bias)
         ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
         ctx.dtypes = (weight.dtype, None if bias is None else bias.dtype)
         return total
@@ -177,11 +211,24 @@ class _NLLSum(torch.autograd.Function):
             None if grad_weight is None else (grad_weight * scale).to(ctx.dtypes[0]),
             None if grad_bias is None else (grad_bias * scale).to(ctx.dtypes[1]),
             None,
+            None,
+            None,
         )
 
 
+def _with_slope(loss: TokenLoss, logprobs: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+    """What these rows add to the loss, and its derivative with respect to each log-probability, (m,)."""
+    with torch.enable_grad():
+        leaf = logprobs.detach().requires_grad_()
+        added = loss(leaf, rows)
+    [slope] = torch.autograd.grad(added, leaf)
+    return added.detach(), slope
+
+
 def _accumulate(
-    grad_logits: Tensor,
+    likely: Tensor,
+    chosen: Tensor,
+    slope: Tensor,
     states: Tensor,
     head: Tensor,
     rows: slice,
@@ -190,14 +237,25 @@ def _accumulate(
     grad_weight: Tensor | None,
     grad_bias: Tensor | None,
 ) -> None:
-    """Push one chunk's gradient of the logits, (rows, V), through ``logits = states @ head.T + bias``."""
-    grad = grad_logits.to(head.dtype)
+    """Push one chunk's gradient through ``log softmax(states @ head.T + bias)`` at the tokens ``chosen``.
+
+    With respect to the logits it is ``slope * (one-hot of the chosen - probabilities)``. The slopes, one for each row,
+    go to what is D wide rather than V.
+
+    Args:
+        likely: (m, V) the probabilities; changed in place.
+        chosen: (m,) token ids.
+        slope: (m,) derivative of the loss with respect to each log-probability, over the temperature.
+    """
+    surplus = likely.scatter_add_(1, chosen[:, None], torch.full_like(likely[:, :1], -1.0)).to(head.dtype)
+    down = -slope[:, None]
     if grad_hidden is not None:
-        grad_hidden[rows] = _product(grad, head.T, None, size)
+        grad_hidden[rows] = _product(surplus, head.T, None, size) * down
     if grad_weight is not None:
-        if grad.dtype == grad_weight.dtype:
-            grad_weight.T.addmm_(states.T, grad)
+        scaled = (states * down).to(states.dtype)
+        if surplus.dtype == grad_weight.dtype:
+            grad_weight.T.addmm_(scaled.T, surplus)
         else:
-            grad_weight += grad.T @ states
+            grad_weight += surplus.T @ scaled
     if grad_bias is not None:
-        grad_bias += grad_logits.sum(dim=0)
+        grad_bias += down[:, 0] @ likely

@@ -203,7 +203,7 @@ def training_speeds(config: ModelConfig, tokens: int, runtime: Runtime) -> tuple
     attention_rate, table = attention_speed(shape, runtime, trains=True)
 
     def work(count: int) -> Work:
-        return train_work(shape, _rectangle(count, length), "loss")
+        return train_work(shape, _rectangle(count, length), "logprobs")
 
     head_seconds = head_training_seconds(shape.vocab, shape.hidden, runtime)
     large, small = work(rows), work(rows // 4 or 1)
@@ -234,7 +234,7 @@ def forward_speed(config: ModelConfig, tokens: int, runtime: Runtime) -> Speed:
     taken, works = [], []
     for rows in (tokens // length, tokens // length // 4 or 1):
         batch = make_row_batch(np.full((rows, length), 2))
-        works.append(replace(forward_work(shape, _rectangle(rows, length), "loss"), head_flops=0.0))
+        works.append(replace(forward_work(shape, _rectangle(rows, length), "logprobs"), head_flops=0.0))
 
         def go(batch: Any = batch) -> None:
             with torch.no_grad():

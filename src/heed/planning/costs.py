@@ -14,10 +14,10 @@ from typing import Literal
 from heed.models.flat import ROWS
 from heed.planning.shapes import ModelShape
 
-Head = Literal["loss", "logprobs", "values", "scores", "cache"]
-"""What the trunk is computed for: the loss of plain text, whose gradient is made along with it; log-probabilities,
-whose backward pass makes the logits again (:mod:`heed.ops.logprobs`); a number at each target; a number for each
-answer; or keys and values alone."""
+Head = Literal["logprobs", "values", "scores", "cache"]
+"""What the trunk is computed for: log-probabilities of targets, in training a loss made of them, which has its gradient
+ready (:func:`heed.ops.logprobs.logprob_loss`); a number at each target; a number for each answer; or keys and values
+alone."""
 
 FORWARD_LAUNCHES = (16, 34, 4.5)
 """Kernels of a forward pass: for the pass, for each layer, and for each bucket of segments in each layer. Counted with
@@ -129,13 +129,13 @@ def train_work(shape: ModelShape, one: Pass, head: Head, checkpointing: bool = F
     if checkpointing:
         linear_done, attention_done = linear_done + linear, attention_done + attention
         launches += shape.layers * (FORWARD_LAUNCHES[1] + FORWARD_LAUNCHES[2] * one.buckets)
-    times = {"loss": 3, "logprobs": 4}.get(head, 0) - (1 if frozen and head in ("loss", "logprobs") else 0)
+    of_head = head_flops(shape, one.targets) if head == "logprobs" else 0.0
     return Work(
         kind="train",
         linear_flops=linear_done,
         attention_flops=attention_done,
         attended=float(one.segments * shape.heads * shape.layers),
-        head_flops=times * head_flops(shape, one.targets),
+        head_flops=of_head * (2 if frozen else 3),
         launches=launches,
         tokens=one.tokens,
     )
@@ -149,7 +149,7 @@ def forward_work(shape: ModelShape, one: Pass, head: Head) -> Work:
         linear_flops=linear_flops(shape, *_computed(shape, one, head)),
         attention_flops=attention_flops(shape, one.pairs),
         attended=float(one.segments * shape.heads * shape.layers),
-        head_flops=head_flops(shape, one.targets) if head in ("loss", "logprobs") else 0.0,
+        head_flops=head_flops(shape, one.targets) if head == "logprobs" else 0.0,
         launches=each + shape.layers * (per_layer + per_bucket * one.buckets),
         tokens=one.tokens,
     )

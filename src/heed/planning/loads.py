@@ -140,7 +140,7 @@ def learning(given: Given, models: Sequence[Trained], passes: Sequence[tuple[Pas
     kept = 0.0
     for one, head in passes:
         size = memory.activation_bytes(given.shape, one, head, number, given.checkpointing)
-        if head in ("loss", "logprobs"):
+        if head == "logprobs":
             size += memory.logits_bytes(given.shape, one.targets, given.chunk_numbers, embedding_learns)
         kept = max(kept, size)
     return [

@@ -106,7 +106,7 @@ def _pretrain(given: Given, tokens: int) -> tuple[list[Part], list[Held]]:
     if config.base is not None:
         return [], [Held(name="weights", bytes=4.0 * given.shape.parameters)]
     size = config.pretrain.minibatch
-    passes: list[tuple[Pass, Head]] = [(one, "loss") for one in rows_passes(size, length, config.microbatch)]
+    passes: list[tuple[Pass, Head]] = [(one, "logprobs") for one in rows_passes(size, length, config.microbatch)]
     steps = max(1, tokens // (size * length))
     parts, held = learner(given, passes, steps=steps, with_lora=False)
     return parts, [*held, rows_held(given)]
@@ -119,12 +119,12 @@ def _sft(given: Given) -> tuple[list[Part], list[Held]]:
     size = min(settings.minibatch, sample.num_demonstrations)
     for number in range(_MINIBATCHES):
         chosen = list(together(sample.prompts, sample.answers, size, seed=number))
-        passes += [(one, "loss") for one in example_passes(chosen, config.model.context, config.microbatch)]
+        passes += [(one, "logprobs") for one in example_passes(chosen, config.model.context, config.microbatch)]
     steps = settings.epochs * -(-sample.num_demonstrations // settings.minibatch)
     parts, held = learner(given, passes, steps=steps, per=_MINIBATCHES)
     if settings.pretraining_coef:
         rows = -(-settings.minibatch // _PER_ROW)
-        text = tuple(given.train(one, "loss") for one in rows_passes(rows, config.model.context, config.microbatch))
+        text = tuple(given.train(one, "logprobs") for one in rows_passes(rows, config.model.context, config.microbatch))
         parts.append(Part(name="text", times=steps, works=text))
     count = sample.num_demonstrations
     parts.append(Part(name="encode", host_seconds=count * (given.host("encode_answer") + given.host("read_ranking"))))
@@ -237,7 +237,7 @@ def _ppo(given: Given, settings: PPOConfig, watched: bool) -> tuple[list[Part], 
     rows: list[Pass] = []
     if settings.ptx_coef:
         rows = rows_passes(-(-settings.minibatch // _PER_ROW), config.model.context, config.microbatch)
-        parts.append(Part(name="ptx", times=updates, works=tuple(given.train(one, "loss") for one in rows)))
+        parts.append(Part(name="ptx", times=updates, works=tuple(given.train(one, "logprobs") for one in rows)))
     host = rounds * count * (given.host("decode_answer") + given.host("encode_answer"))
     host += sample.stored_prompts * given.host("read_prompt") + sample.num_policy_prompts * given.host("encode_answer")
     if watched:
@@ -248,7 +248,7 @@ def _ppo(given: Given, settings: PPOConfig, watched: bool) -> tuple[list[Part], 
         parts.append(Part(name="watch", times=looks, works=works))
         host += looks * (sample.num_watched * given.host("gold") + sample.stored_prompts * given.host("read_prompt"))
     parts.append(Part(name="read, encode, decode", host_seconds=host))
-    passes_of: list[tuple[Pass, Head]] = [(one, "logprobs") for one in minibatches] + [(one, "loss") for one in rows]
+    passes_of: list[tuple[Pass, Head]] = [(one, "logprobs") for one in [*minibatches, *rows]]
     held = learning(given, [policy, value], passes_of)
     reference = 0.0 if given.lora_rank else given.weights(shape.parameters)
     held += [
@@ -285,9 +285,8 @@ def _evaluate(given: Given) -> tuple[list[Part], list[Held]]:
     parts.append(Part(name="scores of the pool", works=tuple(forward_work(shape, one, "scores") for one in pooled)))
     heldout = round(0.02 * sample.text_words * sample.tokens_per_word / config.model.context)
     text = rows_passes(64, config.model.context, 64)
-    parts.append(
-        Part(name="text", times=models * heldout / 64, works=tuple(forward_work(shape, one, "loss") for one in text))
-    )
+    read = tuple(forward_work(shape, one, "logprobs") for one in text)
+    parts.append(Part(name="text", times=models * heldout / 64, works=read))
     validation = sample.rankings({})[1]
     ranked = tuple(forward_work(shape, one, "scores") for one in group_passes(_groups(given, 200, 5), 64))
     parts.append(Part(name="reward models", times=sample.num_reward_models * 8 * validation / 200, works=ranked))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 
+import torch
 from torch import Tensor
 
 from heed.config import PPOConfig
@@ -23,10 +24,11 @@ from heed.data.mixtures import Order
 from heed.errors import ConfigError, DataError
 from heed.generation.engine import Engine
 from heed.models.adapters import as_reference
-from heed.models.forward import response_logprobs
+from heed.models.forward import response_loss
 from heed.models.types import CausalLM
 from heed.models.value_model import ValueModel
 from heed.ops.advantages import generalized_advantages, whiten
+from heed.ops.logprobs import TokenLoss
 from heed.ops.losses import policy_loss, value_loss
 from heed.ops.rewards import penalized_scores, token_rewards
 from heed.records import Prompt
@@ -239,12 +241,22 @@ def _policy_losses(
     """The clipped surrogate of a minibatch, in pieces; the mean is over its response tokens."""
     tokens = sum(int(part.batch.response_mask.sum()) for part in parts)
     for part in parts:
-        logprobs = response_logprobs(policy, part.batch, temperature=config.temperature)
+        loss = _surrogate(part, this, config, tokens, tally)
+        yield response_loss(policy, part.batch, loss, temperature=config.temperature)
+    tally.add("tokens", tokens)
+
+
+def _surrogate(part: Slice, this: Round, config: PPOConfig, tokens: int, tally: Tally) -> TokenLoss:
+    """What some of a slice's response tokens add to the clipped surrogate, ``tokens`` of which are in the minibatch."""
+    mask = part.batch.response_mask
+    old_logprobs, advantages = part.of(this.opinions.logprobs)[mask], part.of(this.targets.advantages)[mask]
+
+    def loss(logprobs: Tensor, rows: slice) -> Tensor:
         result = policy_loss(
             logprobs,
-            part.of(this.opinions.logprobs),
-            part.of(this.targets.advantages),
-            part.batch.response_mask,
+            old_logprobs[rows],
+            advantages[rows],
+            torch.ones_like(logprobs, dtype=torch.bool),
             clip_range=config.clip_range,
             denominator=tokens,
         )
@@ -253,8 +265,9 @@ def _policy_losses(
         tally.add("approx_kl", result.approx_kl_sum)
         tally.least("ratio_min", result.ratio_min)
         tally.most("ratio_max", result.ratio_max)
-        yield result.loss
-    tally.add("tokens", tokens)
+        return result.loss
+
+    return loss
 
 
 def _value_losses(
