@@ -29,8 +29,8 @@ def ppo_floor(
 ) -> tuple[float, float]:
     """CPU seconds and MiB that a round of PPO needs at least, in float32.
 
-    Time: the products of matrices on real tokens (2 operations a weight forward, 4 backward) at the measured rate,
-    and the bytes that must move at the measured bandwidth: the cached keys and values at every token drawn, the weights
+    Time: the products of matrices on real tokens (2 operations a weight forward, 4 backward; of the last layer, none
+    for prompts) at the measured rate, and the bytes that must move at the measured bandwidth: the cached keys and values at every token drawn, the weights
     at every step of sampling, and what Adam reads and writes. Memory: weights, gradients and moments of the policy and
     the value model, weights of the reference and the reward model.
 
@@ -41,8 +41,10 @@ def ppo_floor(
         rates: what :func:`measure_floor` found.
     """
     count, response, epochs = settings["episodes"], settings["response"], settings["epochs"]
-    body, head = count * (prompt + response) * 2 * size.body, count * response * 2 * size.head
-    forwards = 5 * body + 3 * head  # sampling; then policy, reference, value and reward model
+    through_all_but_one = size.body * (size.layers - 1) / size.layers
+    body = count * 2 * (prompt * through_all_but_one + response * size.body)
+    head = count * response * 2 * size.head
+    forwards = 4 * body + 2 * head  # sampling, whose log-probabilities serve; then reference, value and reward model
     updates = epochs * 3 * (2 * body + head)
     cached = 2 * size.layers * size.hidden * 4
     policy, other = size.body + 2 * size.head, size.body + size.head
@@ -55,10 +57,11 @@ def ppo_floor(
 def reward_floor(
     size: Size, job_data: Mapping[str, Any], steps: int, rates: Mapping[str, float]
 ) -> tuple[float, float]:
-    """The same for reward modelling: every prompt once, every answer once."""
+    """The same for reward modelling: every prompt once, every answer once, the last layer for no more than its end."""
     tokens = sum(len(group["prompt"]) + sum(map(len, group["answers"])) for group in job_data["groups"])
     weights = size.body + size.head
-    seconds = 6 * size.body * tokens / rates["gflops"] / 1e9 + steps * 7 * 4 * weights / rates["gigabytes"] / 1e9
+    body = size.body * (size.layers - 1) / size.layers
+    seconds = 6 * body * tokens / rates["gflops"] / 1e9 + steps * 7 * 4 * weights / rates["gigabytes"] / 1e9
     return seconds, 16 * weights / 2**20
 
 

@@ -173,12 +173,13 @@ def test_floors_by_hand() -> None:
     assert (size.body, size.head) == (body, head)
     groups = {"groups": [{"prompt": [5] * 10, "answers": [[5] * 3, [5] * 7]}]}
     seconds, mib = reward_floor(size, groups, 1, rates)
-    assert seconds * 1e9 == pytest.approx(6 * 20 * body + 28 * (body + head))
+    assert seconds * 1e9 == pytest.approx(6 * 20 * body / 2 + 28 * (body + head)), "one of two layers"
     assert mib * 2**20 == 16 * (body + head)
     settings = {"episodes": 1, "response": 2, "epochs": 1}
     seconds, mib = ppo_floor(size, settings, 3, rates)
-    forwards = 5 * 5 * 2 * body + 3 * 2 * 2 * head
-    updates = 3 * (2 * 5 * 2 * body + 2 * 2 * head)
+    once = 3 * 2 * body / 2 + 2 * 2 * body  # the last of two layers only for the answer's two tokens
+    forwards = 4 * once + 2 * 2 * 2 * head
+    updates = 3 * (2 * once + 2 * 2 * head)
     moved = 2 * 4 * (2 * 2 * 32 * 4) + 2 * 4 * (body + head) + 28 * (2 * body + 3 * head)
     assert seconds * 1e9 == pytest.approx(forwards + updates + moved)
     assert mib * 2**20 == 4 * 5 * (2 * body + 3 * head)
