@@ -30,9 +30,9 @@ def ppo_floor(
     """CPU seconds and MiB that a round of PPO needs at least, in float32.
 
     Time: the products of matrices on real tokens (2 operations a weight forward, 4 backward; of the last layer, none
-    for prompts) at the measured rate, and the bytes that must move at the measured bandwidth: the cached keys and values at every token drawn, the weights
-    at every step of sampling, and what Adam reads and writes. Memory: weights, gradients and moments of the policy and
-    the value model, weights of the reference and the reward model.
+    for prompts) at the measured rate, and the bytes that must move at the measured bandwidth: the cached keys and
+    values at every token drawn, the weights at every step of sampling, and what Adam reads and writes. Memory: weights,
+    gradients and moments of the policy and the value model, weights of the reference and the reward model.
 
     Args:
         size: of all four models.
