@@ -87,3 +87,26 @@ def test_prompts_are_forgotten_with_their_last_answer() -> None:
     assert keys is not None and keys.shape == (3, 2, 6, 8)
     assert keys[:, 0, 0, 0].tolist() == [0, 2, 7]
     assert keys[0, 0, :, 0].tolist() == [0] * 6 and cache.prompt[5] == 2
+
+
+@pytest.mark.parametrize("lengths", [(4, 4), (4, 2)])
+@pytest.mark.parametrize("prompt_of", [(0, 0, 1, 1), (1, 1, 0, 0), (0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1)])
+def test_an_answer_sees_its_own_prompt_wherever_its_row_is(
+    prompt_of: tuple[int, ...], lengths: tuple[int, int]
+) -> None:
+    """All places taken in order; in an order that is its own inverse; in another one; and one place empty."""
+    torch.manual_seed(0)
+    rows, cache = len(prompt_of), SharedCache(1, len(prompt_of), 8, 2)
+    [layer] = cache.layers
+    keys, values = torch.randn(2, 2, 1, 4, 3)
+    cache.begin_prefill(0, np.array(prompt_of), np.array(lengths))
+    layer.update(keys, values)
+    cache.answers.begin_step(torch.arange(rows), torch.zeros(rows, dtype=torch.long), 1, torch.zeros(rows, 1, 1, 1))
+    cache.begin_step(rows, rows)
+    query, key, value = torch.randn(3, rows, 1, 3)
+    found = layer.attend(query, key, value)
+    for row, prompt in enumerate(prompt_of):
+        seen = keys[prompt, 0, : lengths[prompt]], values[prompt, 0, : lengths[prompt]]
+        all_keys, all_values = (torch.cat(pair) for pair in zip(seen, (key[row], value[row]), strict=True))
+        expected = (all_keys @ query[row, 0]).softmax(0) @ all_values
+        torch.testing.assert_close(found[row], expected)

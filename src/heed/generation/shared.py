@@ -21,7 +21,8 @@ class Plan(NamedTuple):
     prompts: int
     """How many there are, P."""
     order: tuple[Tensor, Tensor] | None
-    """(P * n,) the row in each place, any where there is none; (rows,) the place of each. None where they are equal."""
+    """(P * n,) the row in each place, any where there is none; (rows,) the place of each. None where all places are
+    taken, in the order of the rows."""
     mask: Tensor | None
     """(P, 1, 1, width) additive: which columns a prompt has. None where all have all."""
 
@@ -120,7 +121,7 @@ class SharedCache:
         at = np.zeros(len(self.lengths) * self.n, dtype=np.int64)
         at[places[:active]] = np.arange(active)
         table = None
-        if not np.array_equal(at, places):
+        if not np.array_equal(places, np.arange(len(at))):
             table = torch.from_numpy(at).to(like.device), torch.from_numpy(places).to(like.device)
         return Plan(len(self.lengths), table, _mask(self.lengths, like))
 
