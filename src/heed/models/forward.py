@@ -6,7 +6,7 @@ output embedding, so the logits of a prompt are never made.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -74,9 +74,7 @@ def response_logprobs(model: PreTrainedModel, batch: GroupBatch, *, temperature:
     Returns:
         0 where ``batch.response_mask`` is False.
     """
-    states = response_states(model, batch)
-    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    targets = batch.response_ids[batch.response_mask]
+    states, head, targets = _predictions(model, batch)
     logprobs = token_logprobs(states, head.weight, targets, bias=head.bias, temperature=temperature)
     return spread(logprobs, batch.response_mask)
 
@@ -91,10 +89,14 @@ def response_loss(model: PreTrainedModel, batch: GroupBatch, loss: TokenLoss, *,
             ``tensor[batch.response_mask]``.
         temperature: what the sampler divided the logits by.
     """
-    states = response_states(model, batch)
-    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    targets = batch.response_ids[batch.response_mask]
+    states, head, targets = _predictions(model, batch)
     return logprob_loss(states, head.weight, targets, loss, bias=head.bias, temperature=temperature)
+
+
+def _predictions(model: PreTrainedModel, batch: GroupBatch) -> tuple[Tensor, Any, Tensor]:
+    """The states that predict the M response tokens, (M, D), the output embedding, and the tokens, (M,)."""
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    return response_states(model, batch), head, batch.response_ids[batch.response_mask]
 
 
 def response_states(model: PreTrainedModel, batch: GroupBatch) -> Tensor:

@@ -108,6 +108,12 @@ def _product(states: Tensor, weight: Tensor, bias: Tensor | None, size: int) -> 
     return linear(states, weight, bias) if len(states) == size else F.linear(states, weight, bias)
 
 
+def _logits(states: Tensor, weight: Tensor, bias: Tensor | None, size: int, temperature: float) -> Tensor:
+    """(m, V) float32 of one chunk, over the temperature."""
+    logits = _product(states, weight, bias, size).float()
+    return logits if temperature == 1.0 else logits.div_(temperature)
+
+
 def _compute_dtype(hidden: Tensor) -> torch.dtype:
     device = hidden.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
@@ -128,9 +134,7 @@ class _TokenLogprobs(torch.autograd.Function):
         logprobs = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         size = _rows_at_a_time(hidden, len(weight))
         for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
-            logits = _product(hidden[rows].to(dtype), head, head_bias, size).float()
-            if temperature != 1.0:
-                logits /= temperature
+            logits = _logits(hidden[rows].to(dtype), head, head_bias, size, temperature)
             logprobs[rows] = logits.log_softmax(dim=-1).gather(1, targets[rows, None])[:, 0]
         ctx.save_for_backward(hidden, weight, bias, targets)
         ctx.temperature, ctx.dtype = temperature, dtype
@@ -149,9 +153,7 @@ class _TokenLogprobs(torch.autograd.Function):
         size = _rows_at_a_time(hidden, len(weight))
         for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
             states = hidden[rows].to(ctx.dtype)
-            logits = _product(states, head, head_bias, size).float()
-            if ctx.temperature != 1.0:
-                logits /= ctx.temperature
+            logits = _logits(states, head, head_bias, size, ctx.temperature)
             likely = logits.softmax(dim=-1)
             _accumulate(
                 likely, targets[rows], slope[rows], states, head, rows, size, grad_hidden, grad_weight, grad_bias
@@ -187,9 +189,7 @@ class _LogprobLoss(torch.autograd.Function):
         size = _rows_at_a_time(hidden, len(weight))
         for rows in (slice(start, start + size) for start in range(0, len(targets), size)):
             states, chosen = hidden[rows].to(dtype), targets[rows]
-            logits = _product(states, head, head_bias, size).float()
-            if temperature != 1.0:
-                logits /= temperature
+            logits = _logits(states, head, head_bias, size, temperature)
             margin = logits.gather(1, chosen[:, None])[:, 0] - logits.amax(dim=-1)
             likely = logits.softmax(dim=-1)
             logprobs = margin + likely.amax(dim=-1).log()  # the largest probability is 1 / sum exp(logit - top)
